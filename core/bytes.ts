@@ -1,0 +1,85 @@
+/** Reading exact amounts from a stream of chunks, and small helpers on bytes. */
+
+import { TunnelError } from "./errors.ts";
+
+const EMPTY = new Uint8Array(0);
+
+/**
+ * Reads exact numbers of bytes from a readable stream and gives back what is left over. It owns the
+ * stream's reader from construction until {@linkcode ByteReader.cancel} or the end.
+ */
+export class ByteReader {
+  readonly #reader: ReadableStreamDefaultReader<Uint8Array>;
+  #chunk: Uint8Array = EMPTY;
+
+  constructor(readable: ReadableStream<Uint8Array>) {
+    this.#reader = readable.getReader();
+  }
+
+  /** The next chunk, whatever its size; null at the end. */
+  async read(): Promise<Uint8Array | null> {
+    if (this.#chunk.length > 0) {
+      const chunk = this.#chunk;
+      this.#chunk = EMPTY;
+      return chunk;
+    }
+    for (;;) {
+      const { value, done } = await this.#reader.read();
+      if (done) return null;
+      if (value.length > 0) return value;
+    }
+  }
+
+  /**
+   * Exactly `length` bytes; null when the stream ends before the first of them. The result may
+   * share memory with what was read, and stays valid.
+   *
+   * @throws {TunnelError} `reset` when the stream ends half-way
+   */
+  async readExactly(length: number): Promise<Uint8Array | null> {
+    const first = await this.read();
+    if (first === null) return null;
+    if (first.length >= length) {
+      this.#chunk = first.subarray(length);
+      return first.subarray(0, length);
+    }
+    const whole = new Uint8Array(length);
+    whole.set(first);
+    let filled = first.length;
+    while (filled < length) {
+      const chunk = await this.read();
+      if (chunk === null) {
+        throw new TunnelError("reset", {
+          action: "read",
+          state: `the stream ended after ${filled} of ${length} bytes`,
+        });
+      }
+      const used = Math.min(chunk.length, length - filled);
+      whole.set(chunk.subarray(0, used), filled);
+      filled += used;
+      this.#chunk = chunk.subarray(used);
+    }
+    return whole;
+  }
+
+  /** Tells the writer that nothing more will be read. Never rejects. */
+  async cancel(reason?: unknown): Promise<void> {
+    this.#chunk = EMPTY;
+    try {
+      await this.#reader.cancel(reason);
+    } catch {
+      // The stream has failed already: there is nobody left to tell.
+    }
+  }
+}
+
+/** The parts as one array. */
+export function concat(parts: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
+  const whole = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
+  let offset = 0;
+  for (const part of parts) {
+    whole.set(part, offset);
+    offset += part.length;
+  }
+  return whole;
+}

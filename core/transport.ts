@@ -1,0 +1,135 @@
+/**
+ * The contract of a transport: an encrypted connection ("session") between an endpoint and a
+ * relay that carries many byte streams. The engine in `core/` knows a transport by this file alone;
+ * `tests/conformance.ts` is its executable form.
+ */
+
+/**
+ * A bidirectional byte stream.
+ *
+ * - `writable.close()`: the peer reads every byte written, then the end.
+ * - `writable.abort()`: the peer's reading stops, by an error or by an end. A transport may be unable
+ *   to tell the two apart, so an end at this layer never proves that the peer was finished; the
+ *   record layer (`core/channel/`) does.
+ * - `readable.cancel()`: the peer's next writes reject.
+ * - A write settles when the transport has room for more, so a slow reader stalls its writer. The
+ *   buffer passed to a write must not be changed until the write has settled.
+ */
+export interface Stream {
+  readonly readable: ReadableStream<Uint8Array>;
+  readonly writable: WritableStream<Uint8Array>;
+}
+
+/** Why a session ended: a code of {@linkcode CloseCode} and at most 120 bytes of text. */
+export interface CloseInfo {
+  readonly code: number;
+  readonly reason: string;
+}
+
+/** The codes of an orderly close, the same on every transport (docs/PROTOCOL.md, "Closing"). */
+export const CloseCode = {
+  /** Nothing more to do. */
+  done: 0,
+  /** A newer session of the same device took over. */
+  replaced: 1,
+  /** The relay is going away; connect again. */
+  goingAway: 2,
+  /** Identity or policy says no; do not connect again. */
+  refused: 3,
+  /** The peer broke the protocol. */
+  protocol: 4,
+  /** A limit was reached; connect again later. */
+  limit: 5,
+  /** A deadline passed. */
+  timeout: 6,
+} as const;
+
+/** Where a session's peer is, as this end sees it. */
+export interface RemoteAddress {
+  readonly hostname: string;
+  readonly port: number;
+}
+
+/** A connection that carries streams. */
+export interface Session extends AsyncDisposable {
+  /** The name of the transport that made it: "quic", "websocket", "memory". */
+  readonly transport: string;
+  readonly remote: RemoteAddress;
+  /**
+   * Fulfils when the session was closed in order by either side, with what that side said, and
+   * after a close of our own has left this machine. Rejects with a {@linkcode TunnelError} when the
+   * session was lost.
+   */
+  readonly closed: Promise<CloseInfo>;
+  /** Streams that the peer opened. Pulled: unread ones are bounded by {@linkcode Limits.streams}. */
+  readonly incoming: ReadableStream<Stream>;
+  /** Opens a stream; waits while the peer's stream limit is reached. */
+  openStream(options?: { signal?: AbortSignal }): Promise<Stream>;
+  /** Ends the session and every stream on it. The first call counts. */
+  close(info?: CloseInfo): void;
+}
+
+/** Bounds and timers of a session; each end states its own. */
+export interface Limits {
+  /** Streams the peer may have open at once. 1 to 1,000; default 256. */
+  streams: number;
+  /** Milliseconds between keepalives; default 2,500. */
+  keepAlive: number;
+  /** Milliseconds without a sign of the peer after which it counts as dead; default 8,000. */
+  idleTimeout: number;
+}
+
+/** The documented defaults of {@linkcode Limits}. */
+export const DEFAULT_LIMITS: Readonly<Limits> = {
+  streams: 256,
+  keepAlive: 2_500,
+  idleTimeout: 8_000,
+};
+
+export interface ConnectOptions {
+  /** Cancels the attempt and leaves nothing of it behind. */
+  signal?: AbortSignal;
+  /** Root certificates (PEM) to trust beside the platform's. */
+  caCerts?: string[];
+  /** An HTTP CONNECT proxy, `http://user:password@host:port`. Only WebSocket passes one. */
+  proxy?: URL;
+  limits?: Partial<Limits>;
+}
+
+export interface ListenOptions {
+  hostname: string;
+  /** 0 picks a free port. */
+  port: number;
+  /** The certificate chain, PEM. */
+  cert: string;
+  /** Its private key, PEM. */
+  key: string;
+  limits?: Partial<Limits>;
+}
+
+/** Makes sessions of one kind. */
+export interface Transport {
+  readonly name: string;
+  /** Dials `tunnel://host:port`. Rejects with a TunnelError: `unreachable`, `aborted`, `usage`. */
+  connect(url: URL, options?: ConnectOptions): Promise<Session>;
+  listen(options: ListenOptions): Promise<Listener>;
+}
+
+/** Yields connections that wait to be admitted; iteration ends when the listener is closed. */
+export interface Listener extends AsyncIterable<Incoming>, AsyncDisposable {
+  readonly transport: string;
+  readonly address: RemoteAddress;
+  /** Stops listening. Sessions already accepted live on. */
+  close(): Promise<void>;
+}
+
+/** A connection before this end has spent anything on it. */
+export interface Incoming {
+  readonly transport: string;
+  /** The peer's address, where the transport knows it before accepting. */
+  readonly remote?: RemoteAddress;
+  /** Finishes the handshake. Rejects with a TunnelError when the peer does not play by it. */
+  accept(options?: { signal?: AbortSignal }): Promise<Session>;
+  /** Turns it away at the least cost. */
+  refuse(): void;
+}
