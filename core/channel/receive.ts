@@ -1,0 +1,115 @@
+/** The receiving direction of a channel: what has come, what was read, and what may still be sent. */
+
+import { concat } from "../bytes.ts";
+import { TunnelError } from "../errors.ts";
+
+/** Pieces that a full queue has before they are joined into one. */
+const MAX_QUEUED = 512;
+
+/**
+ * Holds received bytes until they are read, and grants credit as they are. The window doubles when
+ * the sender ran out of credit although everything it had sent was read: then the window, not the
+ * reader, is what limits the channel.
+ */
+export class ReceiveSide {
+  readonly #queue: Uint8Array[] = [];
+  readonly #maxWindow: number;
+  readonly #onGrant: () => void;
+  #window: number;
+  #granted: number;
+  #received = 0;
+  #delivered = 0;
+  #senderBlocked = false;
+  #ended = false;
+  #failure?: TunnelError;
+  #waiting?: PromiseWithResolvers<void>;
+
+  /** @param onGrant called whenever the peer should be told {@linkcode position} and {@linkcode limit} */
+  constructor(window: number, maxWindow: number, onGrant: () => void) {
+    this.#window = window;
+    this.#granted = window;
+    this.#maxWindow = Math.max(window, maxWindow);
+    this.#onGrant = onGrant;
+  }
+
+  /** Bytes received; one more once the end has been received too. */
+  get position(): number {
+    return this.#received + (this.#ended ? 1 : 0);
+  }
+
+  /** Bytes that the peer may send in all. */
+  get limit(): number {
+    return this.#granted;
+  }
+
+  get ended(): boolean {
+    return this.#ended;
+  }
+
+  /** @throws {TunnelError} `protocol` on bytes beyond the credit or after the end */
+  push(bytes: Uint8Array, senderBlocked: boolean): void {
+    if (this.#ended) throw broken("it sent data after its end");
+    this.#received += bytes.length;
+    if (this.#received > this.#granted) throw broken("it sent more than it was allowed to");
+    this.#senderBlocked ||= senderBlocked;
+    this.#queue.push(bytes);
+    // Credit bounds the bytes; this bounds what a sender of tiny records costs beside them.
+    if (this.#queue.length > MAX_QUEUED) {
+      this.#queue.splice(0, this.#queue.length, concat(this.#queue));
+    }
+    this.#waiting?.resolve();
+  }
+
+  /** @throws {TunnelError} `protocol` when the peer counts other bytes than came */
+  end(total: number): void {
+    if (this.#ended) throw broken("it ended twice");
+    if (total !== this.#received) {
+      throw broken(`it sent ${total} bytes, ${this.#received} have come`);
+    }
+    this.#ended = true;
+    this.#waiting?.resolve();
+    this.#onGrant();
+  }
+
+  /** Whatever was not read is dropped: a reset overtakes data, as in TCP. */
+  fail(error: TunnelError): void {
+    this.#failure ??= error;
+    this.#queue.length = 0;
+    this.#waiting?.resolve();
+  }
+
+  async read(): Promise<Uint8Array | null> {
+    for (;;) {
+      if (this.#failure) throw this.#failure;
+      const bytes = this.#queue.shift();
+      if (bytes) {
+        this.#deliver(bytes.length);
+        return bytes;
+      }
+      if (this.#ended) return null;
+      this.#waiting ??= Promise.withResolvers();
+      await this.#waiting.promise;
+      this.#waiting = undefined;
+    }
+  }
+
+  #deliver(length: number): void {
+    this.#delivered += length;
+    if (this.#ended) return;
+    if (this.#senderBlocked && this.#queue.length === 0) {
+      this.#senderBlocked = false;
+      this.#window = Math.min(this.#window * 2, this.#maxWindow);
+    }
+    const limit = this.#delivered + this.#window;
+    if (limit - this.#granted < this.#window / 2) return;
+    this.#granted = limit;
+    this.#onGrant();
+  }
+}
+
+function broken(state: string): TunnelError {
+  return new TunnelError("protocol", {
+    action: "read the channel",
+    state: `the other end broke the rules: ${state}`,
+  });
+}

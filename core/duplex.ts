@@ -1,0 +1,55 @@
+/** A byte connection as the engine sees it: a channel, a TCP socket, or stdin and stdout. */
+
+import { toTunnelError, type TunnelError } from "./errors.ts";
+
+/** Reads and writes settle with backpressure; each direction ends on its own. */
+export interface Duplex {
+  /** The next bytes, valid until the next read; null at the end. Rejects when it was reset. */
+  read(): Promise<Uint8Array | null>;
+  /** Settles when there is room for more; the caller may use the buffer again from then on. */
+  write(bytes: Uint8Array): Promise<void>;
+  /** Ends the outgoing direction after everything written. */
+  closeWrite(): Promise<void>;
+  /** Ends both directions at once; the peer sees a reset, not an end. */
+  reset(error: TunnelError): void;
+}
+
+/** Bytes that went each way. */
+export interface Transferred {
+  readonly sent: number;
+  readonly received: number;
+}
+
+/**
+ * Copies both ways until both have ended. When one side fails the other is reset.
+ *
+ * @param near counted as the sender
+ * @throws {TunnelError} what ended it before its time
+ */
+export async function join(near: Duplex, far: Duplex): Promise<Transferred> {
+  let failure: TunnelError | undefined;
+  const fail = (cause: unknown) => {
+    if (failure) return;
+    failure = toTunnelError(cause, "copy", "reset");
+    near.reset(failure);
+    far.reset(failure);
+  };
+  const counted = async (from: Duplex, to: Duplex) => {
+    let bytes = 0;
+    try {
+      for (;;) {
+        const chunk = await from.read();
+        if (chunk === null) break;
+        await to.write(chunk);
+        bytes += chunk.length;
+      }
+      await to.closeWrite();
+    } catch (cause) {
+      fail(cause);
+    }
+    return bytes;
+  };
+  const [sent, received] = await Promise.all([counted(near, far), counted(far, near)]);
+  if (failure) throw failure;
+  return { sent, received };
+}
