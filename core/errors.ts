@@ -30,6 +30,8 @@ export type ErrorCode =
   | "reset"
   /** The session was closed in order. */
   | "closed"
+  /** Something of this machine cannot be had: a port, a file, a program. */
+  | "unavailable"
   /** A limit of this end is reached. */
   | "limit"
   /** The caller's own AbortSignal fired. */

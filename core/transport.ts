@@ -44,6 +44,14 @@ export const CloseCode = {
   timeout: 6,
 } as const;
 
+/** A close code with its reason, the text cut to what every transport carries (RFC 6455, 5.5). */
+export function closeInfo(code: number, reason: string): CloseInfo {
+  const bytes = new TextEncoder().encode(reason);
+  if (bytes.length <= 120) return { code, reason };
+  const cut = new TextDecoder().decode(bytes.subarray(0, 117)).replace(/\ufffd+$/, "");
+  return { code, reason: `${cut}...` };
+}
+
 /** Where a session's peer is, as this end sees it. */
 export interface RemoteAddress {
   readonly hostname: string;

@@ -15,10 +15,15 @@ export function bindError(cause: unknown, protocol: string, host: string, port: 
   const action = `listen on ${protocol} ${host}:${port}`;
   if (cause instanceof Deno.errors.AddrInUse) {
     const state = "another program uses this port";
-    return new TunnelError("usage", { action, state, remedy: "choose another: --listen", cause });
+    return new TunnelError("unavailable", {
+      action,
+      state,
+      remedy: "choose another: --listen",
+      cause,
+    });
   }
   if (cause instanceof Deno.errors.PermissionDenied) {
-    return new TunnelError("usage", {
+    return new TunnelError("unavailable", {
       action,
       state: "this user may not bind this port",
       remedy: "give the program CAP_NET_BIND_SERVICE, or choose a port above 1023: --listen",
@@ -26,7 +31,7 @@ export function bindError(cause: unknown, protocol: string, host: string, port: 
     });
   }
   const remedy = "choose an address of this machine: --listen";
-  return new TunnelError("usage", { action, state: describe(cause), remedy, cause });
+  return new TunnelError("unavailable", { action, state: describe(cause), remedy, cause });
 }
 
 /** What {@linkcode staggered} may be told. */

@@ -1,0 +1,128 @@
+/** The command line: which commands there are, and what becomes of their errors. */
+
+import { type CAC, cac } from "cac";
+import { exitCode, toTunnelError, TunnelError } from "../core/errors.ts";
+import { protectValues, readOptions } from "./argv.ts";
+import { connect } from "./connect.ts";
+import { type Context, makeContext, VERSION } from "./context.ts";
+import { device } from "./device.ts";
+import { devices } from "./devices.ts";
+import { doctor } from "./doctor.ts";
+import { invite } from "./invite.ts";
+import type { Level } from "./log.ts";
+import { relay } from "./relay.ts";
+import { ssh } from "./ssh.ts";
+
+type Action = (context: Context, ...args: string[]) => Promise<void>;
+
+/** Runs a command line; the result is the exit code. */
+export async function run(argv: readonly string[]): Promise<number> {
+  const cli = cac("tunnel");
+  let chosen: (() => Promise<void>) | undefined;
+  let debug = false;
+  define(cli, (level, action) => (...args: unknown[]) => {
+    const parsed = args.at(-1) as Record<string, unknown>;
+    chosen = async () => {
+      const options = readOptions(parsed, (name) => Deno.env.get(name));
+      debug = options.text("logLevel") === "debug";
+      await action(makeContext(options, level), ...args.slice(0, -1) as string[]);
+    };
+  });
+  try {
+    cli.parse(["", "", ...protectValues(argv, [cli.globalCommand, ...cli.commands])], {
+      run: false,
+    });
+    if (cli.options.help || cli.options.version) return 0;
+    if (!cli.matchedCommand) throw unknownCommand(argv);
+    await cli.runMatchedCommand();
+    await chosen?.();
+    return 0;
+  } catch (cause) {
+    return report(cause, debug);
+  }
+}
+
+function define(cli: CAC, wrap: (level: Level, action: Action) => (...args: unknown[]) => void) {
+  const reach = (command: ReturnType<CAC["command"]>) =>
+    command
+      .option("--transport <name>", "auto, quic or websocket (default: auto)")
+      .option("--proxy <url>", "HTTP CONNECT proxy (default: HTTPS_PROXY, NO_PROXY)");
+  const join = "--join <string>";
+  const joinHelp = "join string, @FILE that holds one, or - for stdin";
+
+  cli.command("relay", "Run the meeting point of devices and operators")
+    .option("--listen <address>", "HOST:PORT, UDP and TCP (default: 0.0.0.0:443, else 4433)")
+    .option("--public <url>", "tunnel://HOST:PORT as others reach it, for join strings")
+    .option("--cert <file>", "certificate chain, PEM (default: a development one is made)")
+    .option("--key <file>", "its private key, PEM")
+    .example(
+      "tunnel relay --public tunnel://relay.example.com --cert fullchain.pem --key privkey.pem",
+    )
+    .action(wrap("info", relay));
+  cli.command("invite <role> <name>", "Make a join string for a device or an operator")
+    .option("--ttl <duration>", "how long it is good for: 30m, 1h, 7d (default: 1h)")
+    .option("--uses <count>", "how many may join with it (default: 1)")
+    .option("--public <url>", "the relay as the new member reaches it (default: as the relay says)")
+    .example("tunnel invite device x --ttl 24h")
+    .action(wrap("warn", invite));
+  reach(cli.command("device", "Make ports of this machine reachable by its ID"))
+    .option("--id <id>", "the device's ID")
+    .option(join, joinHelp)
+    .option("--allow <target>", "PORT or HOST:PORT, repeatable (default: 127.0.0.1:22)")
+    .example("tunnel device --id x --allow 22 --allow 192.168.0.5:3389")
+    .action(wrap("info", device));
+  reach(cli.command("connect <device> <target>", "Reach a port of a device, or a host beside it"))
+    .option("--listen <address>", "local PORT or HOST:PORT (default: a free port on 127.0.0.1)")
+    .option("--stdio", "carry stdin and stdout, for ssh's ProxyCommand")
+    .option(join, joinHelp)
+    .example("tunnel connect x 22 --listen 2222")
+    .action(wrap("warn", connect));
+  reach(
+    cli.command("ssh <destination>", "Log in to a device: [USER@]ID, then -- and ssh's arguments"),
+  )
+    .option("--port <port>", "the device's SSH port (default: 22)")
+    .example("tunnel ssh root@x -- uname -a")
+    .action(
+      wrap(
+        "warn",
+        (context, destination) => ssh(context, destination, (cli.options["--"] as string[]) ?? []),
+      ),
+    );
+  reach(cli.command("devices", "List devices: online since when, by what, from where"))
+    .option("--json", "as JSON")
+    .example("tunnel devices --json")
+    .action(wrap("warn", devices));
+  reach(cli.command("doctor", "Say what of UDP, TCP, proxy and certificate works"))
+    .option("--relay <url>", "the relay to test (default: the one this home knows)")
+    .example("tunnel doctor --relay tunnel://relay.example.com")
+    .action(wrap("warn", doctor));
+  cli
+    .option("--home <dir>", "where state is kept (default: ~/.tunnel)")
+    .option("--log-level <level>", "debug, info, warn or error");
+  cli.help();
+  cli.version(VERSION);
+}
+
+/** One line on stderr; the whole story only when it was asked for. */
+function report(cause: unknown, debug: boolean): number {
+  const error = cause instanceof Error && cause.name === "CACError"
+    ? new TunnelError("usage", {
+      action: "read the command line",
+      state: cause.message,
+      remedy: "see tunnel --help",
+    })
+    : toTunnelError(cause, "tunnel", "internal");
+  // The signal that ended it was the user's own.
+  if (error.code === "aborted") return 0;
+  console.error(error.message);
+  if (debug) console.error(error);
+  return exitCode(error);
+}
+
+function unknownCommand(argv: readonly string[]): TunnelError {
+  return new TunnelError("usage", {
+    action: "read the command line",
+    state: argv[0] ? `there is no command ${JSON.stringify(argv[0])}` : "there is no command",
+    remedy: "see tunnel --help",
+  });
+}

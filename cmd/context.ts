@@ -1,0 +1,74 @@
+/** What every command works with: its options, home, log, and the way to a relay. */
+
+import { Connector, type ConnectorOptions } from "../transports/connector.ts";
+import { quic } from "../transports/quic.ts";
+import { websocket } from "../transports/websocket/transport.ts";
+import { TunnelError } from "../core/errors.ts";
+import type { Log } from "../core/log.ts";
+import type { Transport } from "../core/transport.ts";
+import { Home } from "../stores/home.ts";
+import type { Options } from "./argv.ts";
+import { type Level, parseLevel, stderrLog } from "./log.ts";
+
+/** As peers and logs see this program. */
+export const VERSION = "0.1.0";
+export const AGENT = `tunnel/${VERSION}`;
+
+/** In the order in which they are tried. */
+export const TRANSPORTS: readonly Transport[] = [quic, websocket];
+
+export interface Context {
+  readonly options: Options;
+  readonly home: Home;
+  readonly log: Log;
+  readonly env: (name: string) => string | undefined;
+}
+
+export function makeContext(options: Options, level: Level): Context {
+  const env = (name: string) => Deno.env.get(name);
+  const path = options.text("home");
+  return {
+    options,
+    env,
+    home: path ? new Home(path) : Home.default(env),
+    log: stderrLog(parseLevel(options.text("logLevel") ?? level)),
+  };
+}
+
+/** A connector as `--transport` and `--proxy` say. */
+export function makeConnector(
+  { options, env, home }: Context,
+  { root }: { root?: string },
+): Connector {
+  const connector: ConnectorOptions = {
+    transports: TRANSPORTS,
+    only: parseTransport(options.text("transport")),
+    proxy: parseProxy(options.text("proxy")),
+    caCerts: root ? [root] : undefined,
+    env,
+    memory: home.transports,
+  };
+  return new Connector(connector);
+}
+
+function parseTransport(text = "auto"): string | undefined {
+  if (text === "auto") return undefined;
+  if (TRANSPORTS.some(({ name }) => name === text)) return text;
+  throw new TunnelError("usage", {
+    action: "choose the transport",
+    state: `there is no transport ${JSON.stringify(text)}`,
+    remedy: `use auto, ${TRANSPORTS.map(({ name }) => name).join(" or ")}`,
+  });
+}
+
+function parseProxy(text: string | undefined): URL | undefined {
+  if (!text) return undefined;
+  const whole = text.includes("://") ? text : `http://${text}`;
+  if (URL.canParse(whole)) return new URL(whole);
+  // The text may hold a password, so it is not repeated.
+  throw new TunnelError("usage", {
+    action: "read the proxy",
+    state: "it is not a URL",
+    remedy: "use http://USER:PASSWORD@HOST:PORT",
+  });
+}

@@ -1,0 +1,179 @@
+/** How a command comes by its identity: a kept one, a join string, or the relay of the same home. */
+
+import { TunnelError } from "../core/errors.ts";
+import { decodeJoin, hashSecret, type Join, newSecret } from "../core/identity/join.ts";
+import {
+  exportPrivateKey,
+  exportPublicKey,
+  generateKeyPair,
+  importPrivateKey,
+} from "../core/identity/keys.ts";
+import type { Role } from "../core/identity/credential.ts";
+import { openLink } from "../core/endpoint.ts";
+import type { Claim } from "../core/link.ts";
+import { parseRelayUrl } from "../core/names.ts";
+import type { Identity } from "../stores/home.ts";
+import { AGENT, type Context, makeConnector } from "./context.ts";
+
+/** Milliseconds that an invitation to oneself is good for. */
+const SELF_INVITE = 60_000;
+
+/** A kept identity as the engine takes it. */
+export async function claimOf(identity: Identity): Promise<Claim> {
+  const { credential, privateKey } = identity;
+  return { credential, privateKey: await importPrivateKey(privateKey) };
+}
+
+/**
+ * The identity of a device (by its ID) or of this home's operator.
+ *
+ * A join string whose fleet this home has joined already is not used again, so that it may stay on
+ * the command line of a service.
+ *
+ * @throws {TunnelError} `refused` when there is none and no way to get one
+ */
+export async function identityFor(
+  context: Context,
+  role: Role,
+  name: string | undefined,
+  signal: AbortSignal,
+): Promise<Identity> {
+  const { options, home, log } = context;
+  const kept = home.identity(role, name);
+  if (kept && home.isExposed(role, name)) {
+    log.warn("other users may read the private key", { file: home.identityPath(role, name) });
+  }
+  const text = await readJoin(options.text("join"));
+  if (text !== undefined) {
+    const join = decodeJoin(text);
+    checkFits(join, role, name);
+    if (kept && kept.authority.x === join.authority.x && kept.name === join.name && isFresh(kept)) {
+      return kept;
+    }
+    return await enrol(context, join, signal);
+  }
+  if (home.hasRelay()) {
+    const authority = await home.authority();
+    if (!kept || (kept.authority.x === authority.publicJwk.x && !isFresh(kept))) {
+      return await enrol(context, await inviteSelf(context, role, name), signal);
+    }
+    // The home's own relay is where it is now, whatever port it had before.
+    const endpoint = kept.authority.x === authority.publicJwk.x ? home.relayEndpoint() : undefined;
+    return endpoint ? { ...kept, relay: endpoint.local, root: endpoint.root } : kept;
+  }
+  if (kept) return kept;
+  const who = role === "device" ? `device ${name}` : "operator";
+  throw new TunnelError("refused", {
+    action: `find the identity of this ${who}`,
+    state: `${home.path} has none`,
+    remedy: `get a join string from \`tunnel invite ${role} ${
+      name ?? "NAME"
+    }\` and give it: --join`,
+  });
+}
+
+/** Joins by a join string and keeps what comes of it. */
+async function enrol(context: Context, join: Join, signal: AbortSignal): Promise<Identity> {
+  const { publicKey, privateKey } = await generateKeyPair();
+  const { root, secret, role, name, authority } = join;
+  const relay = parseRelayUrl(join.relay);
+  const link = await openLink({
+    relay,
+    claim: { secret, publicKey: await exportPublicKey(publicKey), privateKey },
+    connector: makeConnector(context, { root }),
+    agent: AGENT,
+  }, signal);
+  link.session.close();
+  if (!link.credential) {
+    throw new TunnelError("protocol", { action: "join", state: "the relay sent no credential" });
+  }
+  const identity: Identity = {
+    role,
+    name,
+    relay: join.relay,
+    root,
+    authority,
+    credential: link.credential,
+    privateKey: await exportPrivateKey(privateKey),
+  };
+  context.home.saveIdentity(identity);
+  context.log.info("joined", { [role]: name, relay: relay.host });
+  await link.session.closed.catch(() => {}); // The credential is here; how that session ended is not news.
+  return identity;
+}
+
+/** An invitation for oneself, by the authority in the same home. */
+async function inviteSelf(
+  { home, env }: Context,
+  role: Role,
+  name: string | undefined,
+): Promise<Join> {
+  const endpoint = home.relayEndpoint();
+  if (!endpoint) {
+    throw new TunnelError("unreachable", {
+      action: "find the relay of this home",
+      state: `none has run yet with ${home.path}`,
+      remedy: "start one: tunnel relay",
+    });
+  }
+  const own = name ?? userName(env);
+  const { publicJwk } = await home.authority();
+  const secret = newSecret();
+  await using store = home.openStore();
+  await store.createInvite({
+    role,
+    name: own,
+    secretHash: await hashSecret(secret),
+    at: Date.now(),
+    expiresAt: Date.now() + SELF_INVITE,
+    uses: 1,
+  });
+  const { local, root } = endpoint;
+  return { relay: local, role, name: own, secret, authority: publicJwk, root };
+}
+
+/** The join string itself, or from where it is: `@FILE`, or `-` for stdin. */
+async function readJoin(text: string | undefined): Promise<string | undefined> {
+  if (text === undefined) return undefined;
+  const file = text.startsWith("@") ? text.slice(1) : undefined;
+  if (file === undefined && text !== "-") return text;
+  try {
+    return file === undefined
+      ? await new Response(Deno.stdin.readable).text()
+      : await Deno.readTextFile(file);
+  } catch (cause) {
+    throw new TunnelError("usage", {
+      action: "read the join string",
+      state: `${file ?? "stdin"} cannot be read`,
+      remedy: "name a file that this user may read: --join @FILE",
+      cause,
+    });
+  }
+}
+
+function checkFits(join: Join, role: Role, name: string | undefined): void {
+  if (join.role === role && (name === undefined || join.name === name)) return;
+  throw new TunnelError("usage", {
+    action: "use the join string",
+    state: `it is for ${join.role} ${join.name}, not for ${role} ${name ?? ""}`.trim(),
+    remedy: `ask for one of \`tunnel invite ${role} ${name ?? "NAME"}\``,
+  });
+}
+
+/** Whether a credential has not expired, as far as its holder can tell. */
+function isFresh({ credential }: Identity): boolean {
+  try {
+    const claims = JSON.parse(
+      atob(credential.split(".")[1]!.replace(/-/g, "+").replace(/_/g, "/")),
+    );
+    return claims.exp * 1_000 > Date.now();
+  } catch {
+    return true; // The relay is the judge of what it issued.
+  }
+}
+
+/** This user's name in the form of an operator's. */
+function userName(env: (name: string) => string | undefined): string {
+  const name = (env("USER") ?? env("USERNAME") ?? "").toLowerCase().replace(/[^a-z0-9._-]/g, "-");
+  return name.replace(/^[^a-z0-9]+/, "").slice(0, 63) || "operator";
+}

@@ -1,0 +1,44 @@
+/** `tunnel invite`: makes a join string for a new device or operator. */
+
+import { TunnelError } from "../core/errors.ts";
+import { encodeJoin, hashSecret, newSecret } from "../core/identity/join.ts";
+import { parseDeviceId, parseDuration, parseOperatorName } from "../core/names.ts";
+import type { Context } from "./context.ts";
+import { parseCount } from "./parse.ts";
+import { print } from "./process.ts";
+
+export async function invite(context: Context, role: string, nameText: string): Promise<void> {
+  const { options, home, log } = context;
+  if (role !== "device" && role !== "operator") {
+    throw new TunnelError("usage", {
+      action: "invite",
+      state: `${JSON.stringify(role)} is neither device nor operator`,
+      remedy: "use `tunnel invite device ID` or `tunnel invite operator NAME`",
+    });
+  }
+  const name = role === "device" ? parseDeviceId(nameText) : parseOperatorName(nameText);
+  const ttl = parseDuration(options.text("ttl") ?? "1h");
+  const uses = parseCount(options.text("uses") ?? "1", 1, 1_000);
+  const endpoint = home.relayEndpoint();
+  const url = options.text("public") ?? endpoint?.url;
+  if (!url || !home.hasRelay()) {
+    throw new TunnelError("refused", {
+      action: "invite",
+      state: `no relay has run yet with ${home.path}`,
+      remedy: "run this on the relay's machine, with its --home, after `tunnel relay`",
+    });
+  }
+  const { publicJwk: authority } = await home.authority();
+  const secret = newSecret();
+  await using store = home.openStore();
+  await store.createInvite({
+    role,
+    name,
+    secretHash: await hashSecret(secret),
+    at: Date.now(),
+    expiresAt: Date.now() + ttl,
+    uses,
+  });
+  log.info("invited", { [role]: name, uses, until: new Date(Date.now() + ttl).toISOString() });
+  print(encodeJoin({ relay: url, role, name, secret, authority, root: endpoint?.root }));
+}

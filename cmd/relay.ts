@@ -1,0 +1,171 @@
+/** `tunnel relay`: the meeting point, UDP and TCP on one port. */
+
+import { describe, TunnelError } from "../core/errors.ts";
+import { Verifier } from "../core/identity/credential.ts";
+import { parseRelayUrl } from "../core/names.ts";
+import { Relay } from "../core/relay/relay.ts";
+import type { Listener } from "../core/transport.ts";
+import {
+  certificateNames,
+  developmentCertificate,
+  expiry,
+  matchesName,
+  rootOfChain,
+} from "../stores/certificate.ts";
+import type { Home } from "../stores/home.ts";
+import { quic } from "../transports/quic.ts";
+import { websocket } from "../transports/websocket/transport.ts";
+import { AGENT, type Context } from "./context.ts";
+import { parseListen } from "./parse.ts";
+import { print, stopSignal } from "./process.ts";
+
+const DEFAULT_PORT = 443;
+/** Where port 443 may not be bound. */
+const FALLBACK_PORT = 4433;
+/** Tries at finding one number that is free for both UDP and TCP. */
+const PORT_TRIES = 16;
+
+interface Certificate {
+  readonly cert: string;
+  readonly key: string;
+  readonly root?: string;
+}
+
+export async function relay(context: Context): Promise<void> {
+  const { options, home, log } = context;
+  const asked = options.text("listen");
+  const address = parseListen(asked ?? String(DEFAULT_PORT), "0.0.0.0");
+  const publicText = options.text("public");
+  const named = publicText === undefined ? undefined : parseRelayUrl(publicText);
+  const hostname = named?.hostname.replace(/^\[|\]$/g, "") ?? publicHost(address.hostname);
+  const certificate = await findCertificate(context, [hostname, address.hostname]);
+  const stop = stopSignal();
+  const authority = await home.authority();
+  await using store = home.openStore();
+  const listeners = await bind(context, address, certificate, asked === undefined);
+  const { port } = listeners[0]!.address;
+  const url = named ?? relayUrl(hostname, port);
+  const names = certificateNames(certificate.cert);
+  const relay = new Relay({
+    store,
+    authority,
+    verifier: new Verifier(authority.publicJwk),
+    isOwnAddress(address) {
+      const host = new URL(`tunnel://${address}`).hostname.replace(/^\[|\]$/g, "");
+      return host === hostname || matchesName(names, host);
+    },
+    agent: AGENT,
+    now: Date.now,
+    log,
+  });
+  const local = relayUrl(isWildcard(address.hostname) ? "127.0.0.1" : address.hostname, port);
+  home.saveRelayEndpoint({ url: text(url), local: text(local), root: certificate.root });
+  const serving = listeners.map((listener) => relay.serve(listener));
+  log.info("listening", { address: address.hostname, port, protocols: "udp,tcp" });
+  print(`relay ready ${text(url)}`);
+  const stopped = new Promise<void>((resolve) => {
+    if (stop.aborted) resolve();
+    stop.addEventListener("abort", () => resolve());
+  });
+  try {
+    await Promise.race([stopped, Promise.all(serving)]);
+  } finally {
+    log.info("shutting down", { why: stop.aborted ? describe(stop.reason) : "a listener ended" });
+    await Promise.all(listeners.map((listener) => listener.close()));
+    await relay.close();
+  }
+}
+
+async function findCertificate({ options, home, log }: Context, hosts: readonly string[]) {
+  const [certFile, keyFile] = [options.text("cert"), options.text("key")];
+  if ((certFile === undefined) !== (keyFile === undefined)) {
+    throw new TunnelError("usage", {
+      action: "start the relay",
+      state: "--cert and --key go together, one of them is missing",
+    });
+  }
+  if (certFile !== undefined) {
+    const [cert, key] = [readFile("--cert", certFile), readFile("--key", keyFile!)];
+    const days = Math.floor((expiry(cert) - Date.now()) / 86_400_000);
+    if (days < 14) log.warn("the certificate expires soon", { days, file: certFile });
+    return { cert, key, root: rootOfChain(cert) };
+  }
+  return await ownCertificate(home, hosts);
+}
+
+async function ownCertificate(home: Home, hosts: readonly string[]): Promise<Certificate> {
+  const addresses = Deno.networkInterfaces().map(({ address }) => address)
+    .filter((address) => !address.toLowerCase().startsWith("fe80"));
+  const all = ["localhost", "127.0.0.1", "::1", Deno.hostname().toLowerCase()]
+    .concat(addresses, hosts.filter((host) => !isWildcard(host)));
+  return await developmentCertificate(home.tlsPath, { names: [...new Set(all)] });
+}
+
+/** UDP and TCP on one number. */
+async function bind(
+  { log }: Context,
+  address: { hostname: string; port: number },
+  { cert, key }: Certificate,
+  mayFallBack: boolean,
+): Promise<Listener[]> {
+  const { hostname, port } = address;
+  for (let tries = 1;; tries++) {
+    const tcp = await websocket.listen({ hostname, port, cert, key }).catch((error: unknown) => {
+      if (!mayFallBack || !isForbidden(error)) throw error;
+    });
+    if (!tcp) {
+      log.warn("this user may not bind port 443", { instead: FALLBACK_PORT });
+      return await bind(
+        { log } as Context,
+        { hostname, port: FALLBACK_PORT },
+        { cert, key },
+        false,
+      );
+    }
+    try {
+      return [tcp, await quic.listen({ hostname, port: tcp.address.port, cert, key })];
+    } catch (error) {
+      await tcp.close();
+      // A free TCP port need not be a free UDP port: another one may be both.
+      if (port !== 0 || tries === PORT_TRIES) throw error;
+    }
+  }
+}
+
+function isForbidden(error: unknown): boolean {
+  return error instanceof TunnelError && error.cause instanceof Deno.errors.PermissionDenied;
+}
+
+function isWildcard(host: string): boolean {
+  return host === "0.0.0.0" || host === "::";
+}
+
+/** The address under which others likely reach this machine. */
+function publicHost(listen: string): string {
+  if (!isWildcard(listen)) return listen;
+  const outside = Deno.networkInterfaces().find(({ family, address }) =>
+    family === "IPv4" && !address.startsWith("127.")
+  );
+  return outside?.address ?? "127.0.0.1";
+}
+
+function relayUrl(hostname: string, port: number): URL {
+  return parseRelayUrl(`tunnel://${hostname.includes(":") ? `[${hostname}]` : hostname}:${port}`);
+}
+
+function text(url: URL): string {
+  return `tunnel://${url.host}`;
+}
+
+function readFile(option: string, path: string): string {
+  try {
+    return Deno.readTextFileSync(path);
+  } catch (cause) {
+    throw new TunnelError("usage", {
+      action: `read ${option} ${path}`,
+      state: describe(cause),
+      remedy: "name a PEM file that this user may read",
+      cause,
+    });
+  }
+}

@@ -1,0 +1,140 @@
+/**
+ * The messages of the control stream and of a dial (docs/PROTOCOL.md, "Control" and "Dial"). The
+ * relay opens the control stream and speaks first, so that a sign-in costs one round trip:
+ *
+ *     relay  → challenge {versions, nonce}
+ *     client → auth {version, credential, proof} | join {version, secret, key, proof}
+ *     relay  → welcome {principal, credential?} | refused {code, message}
+ *
+ * Unknown fields are ignored, unknown messages are an error: a new message needs a new version.
+ */
+
+import * as v from "valibot";
+import { PublicJwk } from "./identity/keys.ts";
+
+/** Protocol versions this build speaks, best first. */
+export const VERSIONS: readonly number[] = [1];
+
+const text = (most: number) => v.pipe(v.string(), v.maxLength(most));
+const count = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
+const port = v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(65_535));
+const name = v.pipe(v.string(), v.regex(/^[a-z0-9][a-z0-9._-]{0,62}$/, "a name"));
+const role = v.picklist(["device", "operator"]);
+const token = text(4_096);
+
+/** How a refusal is classed; a subset of `ErrorCode`. */
+const refusal = v.picklist([
+  "refused",
+  "unknown",
+  "offline",
+  "target",
+  "timeout",
+  "limit",
+  "protocol",
+]);
+
+export const Refused = v.object({
+  type: v.literal("refused"),
+  code: refusal,
+  state: text(300),
+  remedy: v.optional(text(300)),
+});
+export type Refused = v.InferOutput<typeof Refused>;
+
+export const Challenge = v.object({
+  type: v.literal("challenge"),
+  versions: v.pipe(v.array(count), v.minLength(1), v.maxLength(16)),
+  /** 32 random bytes, base64url; good for this session alone. */
+  nonce: v.pipe(v.string(), v.regex(/^[A-Za-z0-9_-]{43}$/, "32 bytes in base64url")),
+  agent: text(100),
+});
+
+const greeting = {
+  version: count,
+  agent: text(100),
+  /** Names the running process: a device's second session with the same one replaces nobody. */
+  instance: v.pipe(v.string(), v.regex(/^[A-Za-z0-9_-]{8,64}$/, "8 to 64 letters")),
+  proof: token,
+};
+
+export const SignIn = v.variant("type", [
+  v.object({ type: v.literal("auth"), ...greeting, credential: token }),
+  v.object({
+    type: v.literal("join"),
+    ...greeting,
+    secret: text(100),
+    /** The joiner's public key, a JWK. */
+    key: PublicJwk,
+  }),
+]);
+export type SignIn = v.InferOutput<typeof SignIn>;
+
+export const Principal = v.object({ role, name });
+export type Principal = v.InferOutput<typeof Principal>;
+
+export const SignedIn = v.variant("type", [
+  v.object({
+    type: v.literal("welcome"),
+    principal: Principal,
+    /** After a join: what to sign in with from now on. */
+    credential: v.optional(token),
+  }),
+  Refused,
+]);
+
+/** What a client asks on the control stream; answered in any order, by `id`. */
+export const Request = v.variant("type", [
+  v.object({ type: v.literal("ping"), id: count }),
+  v.object({ type: v.literal("device"), id: count, device: name }),
+  v.object({
+    type: v.literal("devices"),
+    id: count,
+    /** Devices whose ID sorts after this one. */
+    after: v.optional(name),
+  }),
+]);
+export type Request = v.InferOutput<typeof Request>;
+
+/** A device as `tunnel devices` shows it. Times are milliseconds since 1970. */
+export const DeviceInfo = v.object({
+  id: name,
+  online: v.boolean(),
+  /** Online: since when. Offline: when it was last here, if ever. */
+  since: v.optional(count),
+  transport: v.optional(text(20)),
+  remote: v.optional(text(100)),
+});
+export type DeviceInfo = v.InferOutput<typeof DeviceInfo>;
+
+export const Reply = v.variant("type", [
+  v.object({ type: v.literal("pong"), id: count }),
+  v.object({ type: v.literal("device"), id: count, device: DeviceInfo }),
+  v.object({
+    type: v.literal("devices"),
+    id: count,
+    devices: v.array(DeviceInfo),
+    /** There is more: ask again with `after` the last one. */
+    more: v.boolean(),
+  }),
+  v.object({ ...Refused.entries, id: count }),
+]);
+export type Reply = v.InferOutput<typeof Reply>;
+
+const target = {
+  /** A host beside the device; the device itself when absent. */
+  host: v.optional(v.pipe(v.string(), v.minLength(1), v.maxLength(253))),
+  port,
+  protocol: v.literal("tcp"),
+};
+
+/** Opens a stream for one connection to a target, as the service sends it to the relay. */
+export const Dial = v.object({ type: v.literal("dial"), device: name, ...target });
+export type Dial = v.InferOutput<typeof Dial>;
+
+/** The same as the relay sends it to the device. */
+export const Offer = v.object({ type: v.literal("offer"), operator: name, ...target });
+export type Offer = v.InferOutput<typeof Offer>;
+
+/** What device or relay says to a dial. After `accepted` the stream carries records. */
+export const Answer = v.variant("type", [v.object({ type: v.literal("accepted") }), Refused]);
+export type Answer = v.InferOutput<typeof Answer>;

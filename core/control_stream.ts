@@ -1,0 +1,87 @@
+/** A stream of messages with a schema at each end; the form of control streams and dials. */
+
+import type * as v from "valibot";
+import { ByteReader } from "./bytes.ts";
+import { withDeadline } from "./deadline.ts";
+import { toTunnelError, TunnelError } from "./errors.ts";
+import { encodeMessage, MAX_MESSAGE, readMessage } from "./message.ts";
+import type { Stream } from "./transport.ts";
+
+/** How a message is awaited. */
+export interface ReceiveOptions {
+  /** What the message is for; the action of an error. */
+  action: string;
+  /** Milliseconds; without it the wait lasts as long as the stream. */
+  timeout?: number;
+  /** Bytes of JSON, at most; default 64 KiB. */
+  limit?: number;
+  signal?: AbortSignal;
+}
+
+/** Sends and receives messages on a stream, and hands the stream on when they are done. */
+export class MessageStream {
+  readonly #stream: Stream;
+  readonly #reader: ByteReader;
+  readonly #writer: WritableStreamDefaultWriter<Uint8Array>;
+
+  constructor(stream: Stream) {
+    this.#stream = stream;
+    this.#reader = new ByteReader(stream.readable);
+    this.#writer = stream.writable.getWriter();
+    // What the writer rejects with also rejects the write that met it.
+    this.#writer.closed.catch(() => {});
+  }
+
+  /** @throws {TunnelError} `reset` when the stream has failed */
+  async send(message: unknown): Promise<void> {
+    try {
+      await this.#writer.write(encodeMessage(message));
+    } catch (cause) {
+      throw toTunnelError(cause, "send a message", "reset");
+    }
+  }
+
+  /**
+   * The next message; null at the end of the stream.
+   *
+   * @throws {TunnelError} `timeout`, `aborted`, `protocol`, `reset`
+   */
+  async receiveOrEnd<S extends v.GenericSchema>(
+    schema: S,
+    options: ReceiveOptions,
+  ): Promise<v.InferOutput<S> | null> {
+    const { action, timeout, limit = MAX_MESSAGE, signal } = options;
+    const reading = () => readMessage(this.#reader, schema, { action, limit });
+    try {
+      if (timeout === undefined) return await reading();
+      return await withDeadline({ action, timeout, signal }, reading);
+    } catch (cause) {
+      throw toTunnelError(cause, action, "reset");
+    }
+  }
+
+  /** The next message, where an end of the stream is an error too. */
+  async receive<S extends v.GenericSchema>(
+    schema: S,
+    options: ReceiveOptions,
+  ): Promise<v.InferOutput<S>> {
+    const message = await this.receiveOrEnd(schema, options);
+    if (message !== null) return message;
+    throw new TunnelError("reset", {
+      action: options.action,
+      state: "the other end closed the stream without a word",
+    });
+  }
+
+  /** Gives up the stream, and with it what was read but not used. */
+  detach(): { reader: ByteReader; writable: WritableStream<Uint8Array> } {
+    this.#writer.releaseLock();
+    return { reader: this.#reader, writable: this.#stream.writable };
+  }
+
+  /** Ends both directions in order, after what was sent. Never rejects. */
+  async close(): Promise<void> {
+    const closing = this.#writer.close().catch(() => {}); // Already failed: nothing left to end.
+    await Promise.all([closing, this.#reader.cancel()]);
+  }
+}

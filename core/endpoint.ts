@@ -1,0 +1,66 @@
+/** A device's or operator's presence at its relay: an identity, a way to connect, and a supervisor. */
+
+import type { TunnelError } from "./errors.ts";
+import { audienceOf } from "./identity/proof.ts";
+import { type Claim, type Link, newInstance, signIn } from "./link.ts";
+import type { Log } from "./log.ts";
+import { Supervisor, type SupervisorOptions } from "./supervisor.ts";
+import type { Session } from "./transport.ts";
+
+/** Makes sessions to a relay by whatever transport works. */
+export interface SessionConnector {
+  connect(url: URL, signal?: AbortSignal): Promise<Session>;
+  /** A session by a better transport than `current`; undefined when there is none. */
+  improve(url: URL, current: string, signal?: AbortSignal): Promise<Session | undefined>;
+}
+
+export interface EndpointOptions {
+  /** `tunnel://host:port` */
+  readonly relay: URL;
+  readonly claim: Claim;
+  readonly connector: SessionConnector;
+  readonly agent: string;
+  readonly log: Log;
+  readonly onUp?: (link: Link) => void;
+  readonly onDown?: (error: TunnelError) => void;
+  readonly supervisor?: Pick<SupervisorOptions, "improveEvery" | "backoff">;
+}
+
+/** Connects to a relay and signs in, once. */
+export async function openLink(
+  options: Pick<EndpointOptions, "relay" | "claim" | "connector" | "agent">,
+  signal?: AbortSignal,
+  instance: string = newInstance(),
+): Promise<Link> {
+  const { relay, claim, connector, agent } = options;
+  const session = await connector.connect(relay, signal);
+  return await signIn(session, { claim, audience: audienceOf(relay), instance, agent, signal });
+}
+
+/** A supervisor whose links are this endpoint's. */
+export function superviseEndpoint(options: EndpointOptions): Supervisor {
+  const { relay, claim, connector, agent, log, onUp, onDown } = options;
+  const instance = newInstance();
+  return new Supervisor({
+    ...options.supervisor,
+    connect: (signal) => openLink(options, signal, instance),
+    async improve(current, signal) {
+      const session = await connector.improve(relay, current.session.transport, signal);
+      if (!session) return undefined;
+      const audience = audienceOf(relay);
+      return await signIn(session, { claim, audience, instance, agent, signal });
+    },
+    onUp(link) {
+      log.info("signed in", { relay: relay.host, via: link.session.transport });
+      onUp?.(link);
+    },
+    onDown(error, retryIn) {
+      const again = `${Math.ceil(retryIn / 100) / 10}s`;
+      onDown?.(error);
+      log.warn("no session with the relay", { why: error.message, again });
+    },
+    onImproveFailed(error) {
+      log.debug("the better transport still fails", { why: error.parts.state });
+    },
+  });
+}

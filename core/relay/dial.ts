@@ -1,0 +1,96 @@
+/** One dial at the relay: an operator's stream, joined to a new stream of the device it names. */
+
+import { Answer, Dial } from "../control.ts";
+import { MessageStream } from "../control_stream.ts";
+import { formatTarget } from "../allow.ts";
+import { withDeadline } from "../deadline.ts";
+import { toTunnelError, TunnelError } from "../errors.ts";
+import type { Log } from "../log.ts";
+import { MAX_GREETING } from "../message.ts";
+import { toRefusal } from "../refusal.ts";
+import type { Store } from "../store.ts";
+import type { Stream } from "../transport.ts";
+import type { DeviceSession } from "./registry.ts";
+import { splice } from "./splice.ts";
+
+export interface DialContext {
+  /** The operator's name, proven at sign-in. */
+  readonly operator: string;
+  readonly find: (device: string) => DeviceSession | undefined;
+  readonly store: Store;
+  readonly log: Log;
+  /** Milliseconds for the header, and again for the device's answer. */
+  readonly timeout: number;
+  /** Cuts the dial, whatever its state. */
+  readonly signal: AbortSignal;
+}
+
+/** Serves a dial from its header to its end. Never rejects. */
+export async function handleDial(stream: Stream, context: DialContext): Promise<void> {
+  const { operator, log, signal, timeout } = context;
+  const near = new MessageStream(stream);
+  const facts: Record<string, string> = { operator };
+  const began = performance.now();
+  try {
+    const options = { action: "read a dial", timeout, limit: MAX_GREETING, signal };
+    const dial = await near.receive(Dial, options);
+    facts.device = dial.device;
+    facts.target = formatTarget(dial);
+    const far = await offer(dial, context);
+    log.info("dial accepted", facts);
+    await near.send({ type: "accepted" } satisfies Answer);
+    const { sent, received } = await splice(near.detach(), far.detach(), signal);
+    log.info("dial ended", { ...facts, sent, received, seconds: seconds(began) });
+  } catch (cause) {
+    const error = toTunnelError(cause, "dial", "refused");
+    log.info("dial refused", { ...facts, why: error.parts.state });
+    await near.send(toRefusal(error)).catch(() => {}); // The operator has gone.
+    await near.close();
+  }
+}
+
+/** Opens a stream to the device and has it accept. */
+async function offer(dial: Dial, context: DialContext): Promise<MessageStream> {
+  const { operator, timeout, signal } = context;
+  const device = context.find(dial.device);
+  if (!device) throw await absent(dial.device, context.store);
+  const action = `dial ${dial.device}`;
+  return await withDeadline({ action, timeout, signal }, async (signal) => {
+    const far = new MessageStream(await device.session.openStream({ signal }));
+    const { host, port, protocol } = dial;
+    try {
+      await far.send({ type: "offer", operator, host, port, protocol });
+      const answer = await far.receive(Answer, { action, limit: MAX_GREETING, timeout, signal });
+      if (answer.type === "accepted") return far;
+      const { code, state, remedy } = answer;
+      throw new TunnelError(code, { action, state, remedy });
+    } catch (cause) {
+      await far.close();
+      throw cause;
+    }
+  });
+}
+
+/** The refusal for a device that the relay has never heard of. */
+export function unknownDevice(id: string): TunnelError {
+  return new TunnelError("unknown", {
+    action: `dial ${id}`,
+    state: `no device ${id} has ever joined this relay`,
+    remedy: "see `tunnel devices` for those that have",
+  });
+}
+
+async function absent(id: string, store: Store): Promise<TunnelError> {
+  const known = await store.device(id);
+  if (!known) return unknownDevice(id);
+  const since = known.lastSeen ? ` since ${new Date(known.lastSeen.at).toISOString()}` : "";
+  return new TunnelError("offline", {
+    action: `dial ${id}`,
+    state: `device ${id} is offline${since}`,
+    remedy: `see that \`tunnel device --id ${id}\` runs there`,
+  });
+}
+
+function seconds(since: number): number {
+  return Math.round(performance.now() - since) / 1_000;
+}

@@ -1,0 +1,57 @@
+/**
+ * Which devices are here, and through which session each is reached.
+ *
+ * The takeover rule: one running process may hold several sessions of a device (it moves from one
+ * transport to another); the newest takes new dials and the older ones live until their channels
+ * have ended. A session of another process with the same device's credential replaces all of them,
+ * and they are told why.
+ */
+
+import { CloseCode, closeInfo, type Session } from "../transport.ts";
+
+/** A device's live session. */
+export interface DeviceSession {
+  readonly id: string;
+  /** Names the process that holds it. */
+  readonly instance: string;
+  readonly session: Session;
+  /** Milliseconds since 1970. */
+  readonly since: number;
+}
+
+/** The devices that are online at one relay. */
+export class Registry {
+  readonly #devices = new Map<string, DeviceSession[]>();
+
+  /** The number of devices online. */
+  get size(): number {
+    return this.#devices.size;
+  }
+
+  /** Adds a session by the takeover rule and returns those it has replaced. */
+  add(entry: DeviceSession): DeviceSession[] {
+    const held = this.#devices.get(entry.id) ?? [];
+    const own = held.filter(({ instance }) => instance === entry.instance);
+    const replaced = held.filter(({ instance }) => instance !== entry.instance);
+    this.#devices.set(entry.id, [...own, entry]);
+    const { hostname } = entry.session.remote;
+    for (const { session } of replaced) {
+      const reason = `another session of device ${entry.id}, from ${hostname}, took its place`;
+      session.close(closeInfo(CloseCode.replaced, reason));
+    }
+    return replaced;
+  }
+
+  /** Forgets a session; true when the device has no other. */
+  remove(entry: DeviceSession): boolean {
+    const left = (this.#devices.get(entry.id) ?? []).filter((other) => other !== entry);
+    if (left.length > 0) this.#devices.set(entry.id, left);
+    else this.#devices.delete(entry.id);
+    return left.length === 0;
+  }
+
+  /** The session that takes new dials for a device. */
+  find(id: string): DeviceSession | undefined {
+    return this.#devices.get(id)?.at(-1);
+  }
+}

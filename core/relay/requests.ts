@@ -1,0 +1,52 @@
+/** What a signed-in client may ask on its control stream. */
+
+import { type DeviceInfo, type Reply, Request } from "../control.ts";
+import type { MessageStream } from "../control_stream.ts";
+import { toRefusal } from "../refusal.ts";
+import type { DeviceRecord, Store } from "../store.ts";
+import { unknownDevice } from "./dial.ts";
+import type { DeviceSession } from "./registry.ts";
+
+/** Devices in one answer; the message then stays well under its limit. */
+const PAGE = 128;
+
+export interface RequestContext {
+  readonly store: Store;
+  readonly find: (id: string) => DeviceSession | undefined;
+}
+
+/** Answers requests in their order until the client ends the stream. */
+export async function serveRequests(
+  control: MessageStream,
+  context: RequestContext,
+): Promise<void> {
+  for (;;) {
+    const request = await control.receiveOrEnd(Request, { action: "serve the control stream" });
+    if (request === null) return;
+    await control.send(await answer(request, context));
+  }
+}
+
+async function answer(request: Request, { store, find }: RequestContext): Promise<Reply> {
+  const { id } = request;
+  if (request.type === "ping") return { type: "pong", id };
+  if (request.type === "device") {
+    const known = await store.device(request.device);
+    if (!known) return { ...toRefusal(unknownDevice(request.device)), id };
+    return { type: "device", id, device: describe(known, find(known.name)) };
+  }
+  const known = await store.devices({ after: request.after, limit: PAGE + 1 });
+  const devices = known.slice(0, PAGE).map((device) => describe(device, find(device.name)));
+  return { type: "devices", id, devices, more: known.length > PAGE };
+}
+
+function describe(device: DeviceRecord, online: DeviceSession | undefined): DeviceInfo {
+  if (!online) {
+    const { name, lastSeen } = device;
+    const { at, transport, remote } = lastSeen ?? {};
+    return { id: name, online: false, since: at, transport, remote: remote?.hostname };
+  }
+  const { session, since } = online;
+  const { transport, remote } = session;
+  return { id: device.name, online: true, since, transport, remote: remote.hostname };
+}

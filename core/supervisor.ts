@@ -1,0 +1,161 @@
+/** Keeps a link to a relay: the only reconnect loop there is. */
+
+import { Backoff, type BackoffOptions } from "./backoff.ts";
+import { abortError, delay, withDeadline } from "./deadline.ts";
+import { type ErrorCode, toTunnelError, TunnelError } from "./errors.ts";
+import type { Link } from "./link.ts";
+import { CloseCode } from "./transport.ts";
+
+/** Errors that another attempt cannot mend. */
+const FINAL: ReadonlySet<ErrorCode> = new Set(["refused", "replaced", "usage", "internal"]);
+
+export interface SupervisorOptions {
+  /** One attempt: connects and signs in. */
+  connect(signal: AbortSignal): Promise<Link>;
+  /**
+   * One attempt at a better transport than the current link's; undefined when that is the best
+   * already. A rejection means: not now.
+   */
+  improve?(current: Link, signal: AbortSignal): Promise<Link | undefined>;
+  /** Milliseconds between attempts to improve; default 3 minutes. */
+  improveEvery?: number;
+  /** A link is up: new work goes to it from now on. Errors it throws end the supervisor. */
+  onUp?(link: Link): void;
+  /** The link was lost, or an attempt failed; the next is due in `retryIn` milliseconds. */
+  onDown?(error: TunnelError, retryIn: number): void;
+  /** An attempt to improve failed; work goes on as before. */
+  onImproveFailed?(error: TunnelError): void;
+  backoff?: BackoffOptions;
+}
+
+/** A link that is made again whenever it is lost, until it is refused or the caller stops it. */
+export class Supervisor {
+  readonly #options: SupervisorOptions;
+  #link?: Link;
+  #up = Promise.withResolvers<Link>();
+  #last?: TunnelError;
+
+  constructor(options: SupervisorOptions) {
+    this.#options = options;
+    this.#up.promise.catch(() => {});
+  }
+
+  /**
+   * Connects and reconnects until the signal fires.
+   *
+   * @throws {TunnelError} the refusal that ended it: `refused`, `replaced`, `usage`
+   */
+  async run(signal: AbortSignal): Promise<void> {
+    const backoff = new Backoff(this.#options.backoff);
+    try {
+      while (!signal.aborted) {
+        const began = performance.now();
+        const error = await this.#attempt(signal);
+        if (signal.aborted) return;
+        if (FINAL.has(error.code)) throw error;
+        this.#last = error;
+        // A link that lasted was a good one: the first new attempt then comes soon.
+        if (performance.now() - began > 10_000) backoff.reset();
+        const wait = backoff.next();
+        this.#options.onDown?.(error, wait);
+        await delay(wait, signal);
+      }
+    } catch (cause) {
+      const error = toTunnelError(cause, "keep the session", "internal");
+      this.#up.reject(error);
+      throw error;
+    } finally {
+      if (signal.aborted) this.#up.reject(abortError(signal, "wait for the relay"));
+    }
+  }
+
+  /** The current link, if there is one. */
+  get current(): Link | undefined {
+    return this.#link;
+  }
+
+  /**
+   * The current link, or the next one.
+   *
+   * @param timeout milliseconds
+   * @throws {TunnelError} `unreachable` when there is none in time, or what ended the supervisor
+   */
+  async link(timeout: number, signal?: AbortSignal): Promise<Link> {
+    if (this.#link) return this.#link;
+    const action = "wait for the relay";
+    try {
+      return await withDeadline({ action, timeout, signal }, () => this.#up.promise);
+    } catch (cause) {
+      if (!(cause instanceof TunnelError) || cause.code !== "timeout" || !this.#last) throw cause;
+      throw new TunnelError("unreachable", this.#last.parts);
+    }
+  }
+
+  /** One link from its making to its end; returns why it ended. */
+  async #attempt(signal: AbortSignal): Promise<TunnelError> {
+    let link: Link;
+    try {
+      link = await this.#options.connect(signal);
+    } catch (cause) {
+      return toTunnelError(cause, "connect", "unreachable");
+    }
+    for (;;) {
+      this.#announce(link);
+      const next = await this.#hold(link, signal);
+      if (next instanceof TunnelError) {
+        this.#link = undefined;
+        this.#up = Promise.withResolvers();
+        this.#up.promise.catch(() => {});
+        return next;
+      }
+      // The one before lives on until its streams have ended; its end is nobody's loss.
+      link.retire(signal);
+      link = next;
+    }
+  }
+
+  #announce(link: Link): void {
+    this.#link = link;
+    this.#up.resolve(link);
+    this.#options.onUp?.(link);
+  }
+
+  /** Waits for the end of a link, or for a better one. */
+  async #hold(link: Link, signal: AbortSignal): Promise<Link | TunnelError> {
+    const settled = new AbortController();
+    const stop = () => link.session.close({ code: CloseCode.done, reason: "" });
+    signal.addEventListener("abort", stop, { once: true });
+    const ended = link.closed.then(
+      ({ reason }) =>
+        new TunnelError("closed", {
+          action: "keep the session",
+          state: reason || "the relay closed it",
+        }),
+      (cause) => toTunnelError(cause, "keep the session", "reset"),
+    );
+    if (signal.aborted) stop();
+    try {
+      return await Promise.race([ended, this.#improved(link, settled.signal)]);
+    } finally {
+      settled.abort();
+      signal.removeEventListener("abort", stop);
+    }
+  }
+
+  async #improved(link: Link, signal: AbortSignal): Promise<Link> {
+    const { improve, improveEvery = 180_000, onImproveFailed } = this.#options;
+    while (improve && !signal.aborted) {
+      await delay(improveEvery, signal);
+      if (signal.aborted) break;
+      try {
+        const better = await improve(link, signal);
+        if (better === undefined) break;
+        if (!signal.aborted) return better;
+        better.session.close();
+      } catch (cause) {
+        if (!signal.aborted) onImproveFailed?.(toTunnelError(cause, "improve", "unreachable"));
+      }
+    }
+    return await new Promise<never>(() => {});
+  }
+}

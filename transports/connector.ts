@@ -1,0 +1,156 @@
+/**
+ * Which transport reaches a relay: the best one gets a head start, then all race, and what won is
+ * tried first the next time.
+ */
+
+import { delay, throwIfAborted } from "../core/deadline.ts";
+import { describe, toTunnelError, TunnelError } from "../core/errors.ts";
+import type { ConnectOptions, Session, Transport } from "../core/transport.ts";
+import { proxyFor } from "./proxy.ts";
+import { staggered } from "./address.ts";
+
+/** Milliseconds that the first transport has to itself. */
+export const HEAD_START = 300;
+/** Milliseconds that the others get once one has failed outright: the relay is then likely down. */
+const GRACE = 2_000;
+/** Milliseconds for which a winner is remembered, so that a moment's trouble does not stay. */
+const REMEMBERED = 30 * 60_000;
+
+/** Remembers which transport won, per relay. */
+export interface TransportMemory {
+  get(relay: string): { transport: string; at: number } | undefined;
+  set(relay: string, entry: { transport: string; at: number }): void;
+}
+
+export interface ConnectorOptions extends Omit<ConnectOptions, "signal" | "proxy"> {
+  /** In the order of preference. */
+  readonly transports: readonly Transport[];
+  /** The name of the only one to use; all of them by default. */
+  readonly only?: string;
+  /** A proxy named by the user; else the environment decides. */
+  readonly proxy?: URL;
+  readonly env?: (name: string) => string | undefined;
+  readonly memory?: TransportMemory;
+  readonly headStart?: number;
+  readonly now?: () => number;
+}
+
+/** Makes sessions to relays by the best transport that works. */
+export class Connector {
+  readonly #options: ConnectorOptions;
+  readonly #now: () => number;
+
+  constructor(options: ConnectorOptions) {
+    this.#options = options;
+    this.#now = options.now ?? Date.now;
+  }
+
+  /** @throws {TunnelError} `unreachable` with what each transport met; `usage`, `aborted` */
+  async connect(url: URL, signal?: AbortSignal): Promise<Session> {
+    const order = this.#order(url);
+    const session = await this.#race(url, order, signal);
+    this.#options.memory?.set(url.host, { transport: session.transport, at: this.#now() });
+    return session;
+  }
+
+  /** A session by a transport that is preferred to `current`; undefined when there is none. */
+  async improve(url: URL, current: string, signal?: AbortSignal): Promise<Session | undefined> {
+    const usable = this.#usable(url);
+    const better = usable.slice(0, Math.max(0, usable.findIndex(({ name }) => name === current)));
+    if (better.length === 0) return undefined;
+    const session = await this.#race(url, better, signal);
+    this.#options.memory?.set(url.host, { transport: session.transport, at: this.#now() });
+    return session;
+  }
+
+  #order(url: URL): Transport[] {
+    const usable = this.#usable(url);
+    const remembered = this.#options.memory?.get(url.host);
+    if (remembered && this.#now() - remembered.at < REMEMBERED) {
+      usable.sort((a, b) =>
+        Number(b.name === remembered.transport) - Number(a.name === remembered.transport)
+      );
+    }
+    return usable;
+  }
+
+  #usable(url: URL): Transport[] {
+    const { transports, only } = this.#options;
+    const proxy = this.#proxy(url);
+    const wanted = transports.filter(({ name }) => only === undefined || name === only);
+    if (wanted.length === 0) {
+      throw new TunnelError("usage", {
+        action: `connect ${url.host}`,
+        state: `there is no transport ${only}`,
+        remedy: `use auto, ${transports.map(({ name }) => name).join(" or ")}`,
+      });
+    }
+    const usable = wanted.filter(({ name }) => !proxy || name === "websocket");
+    if (usable.length > 0) return usable;
+    throw new TunnelError("usage", {
+      action: `connect ${url.host}`,
+      state: `${only} cannot pass the HTTP proxy ${proxy!.host}, which carries TCP alone`,
+      remedy: "use --transport websocket, or name the relay in NO_PROXY",
+    });
+  }
+
+  #proxy(url: URL): URL | undefined {
+    const { proxy, env } = this.#options;
+    return proxyFor(url, { proxy, env });
+  }
+
+  async #race(
+    url: URL,
+    order: readonly Transport[],
+    signal: AbortSignal | undefined,
+  ): Promise<Session> {
+    const action = `connect ${url.host}`;
+    throwIfAborted(signal, action);
+    const { caCerts, limits, headStart = HEAD_START } = this.#options;
+    const proxy = this.#proxy(url);
+    const failures: { name: string; error: TunnelError }[] = [];
+    const hopeless = new AbortController();
+    const attempt = async (transport: Transport, signal: AbortSignal) => {
+      try {
+        const options = { caCerts, limits, proxy, signal };
+        return await transport.connect(url, options);
+      } catch (cause) {
+        failures.push({ name: transport.name, error: toTunnelError(cause, action, "unreachable") });
+        delay(GRACE, signal).then(() => hopeless.abort());
+        throw cause;
+      }
+    };
+    const either = signal ? AbortSignal.any([signal, hopeless.signal]) : hopeless.signal;
+    try {
+      return await staggered(order, either, attempt, {
+        stagger: headStart,
+        discard: (session) => session.close(),
+      });
+    } catch (cause) {
+      throwIfAborted(signal, action);
+      throw summary(action, order, failures, cause);
+    }
+  }
+}
+
+/** One line that says what each transport met. */
+function summary(
+  action: string,
+  order: readonly Transport[],
+  failures: readonly { name: string; error: TunnelError }[],
+  cause: unknown,
+): TunnelError {
+  if (failures.length === 1 && order.length === 1) return failures[0]!.error;
+  const final = failures.find(({ error }) => error.code === "usage");
+  if (final) return final.error;
+  const parts = order.map(({ name }) => {
+    const error = failures.find((failure) => failure.name === name)?.error;
+    return `${name}: ${error ? error.parts.state : "no answer"}`;
+  });
+  return new TunnelError("unreachable", {
+    action,
+    state: parts.join(", ") || describe(cause),
+    remedy: "see that the relay runs there and that this network lets it through: tunnel doctor",
+    cause,
+  });
+}

@@ -1,0 +1,185 @@
+/**
+ * The local side of a tunnel: TCP sockets as {@linkcode Duplex}, dialled by a device and accepted by
+ * a service. By `node:net`, which can send a RST where Deno's own sockets cannot, and which Node has
+ * too.
+ */
+
+import net from "node:net";
+import { TunnelError } from "../core/errors.ts";
+import type { Duplex } from "../core/duplex.ts";
+
+/** Connects to a target; half-open sockets are kept, Nagle's algorithm is off. */
+export function connectTcp(
+  { hostname, port }: { hostname: string; port: number },
+  signal: AbortSignal,
+): Promise<Duplex> {
+  const socket = net.connect({
+    host: hostname,
+    port,
+    noDelay: true,
+    allowHalfOpen: true,
+    autoSelectFamily: true,
+  });
+  return new Promise((resolve, reject) => {
+    const finish = (settle: () => void) => {
+      socket.off("error", onError);
+      signal.removeEventListener("abort", onAbort);
+      settle();
+    };
+    const onError = (cause: Error) => finish(() => reject(failed(cause)));
+    const onAbort = () => finish(() => (socket.destroy(), reject(signal.reason)));
+    socket.once("error", onError);
+    socket.once("connect", () => finish(() => resolve(new TcpSocket(socket))));
+    signal.addEventListener("abort", onAbort, { once: true });
+    if (signal.aborted) onAbort();
+  });
+}
+
+/** A local listener; each connection is handed to `onConnection`. */
+export interface TcpListener extends AsyncDisposable {
+  readonly hostname: string;
+  readonly port: number;
+  /** Stops accepting; open connections go on. */
+  close(): Promise<void>;
+}
+
+/** @throws {TunnelError} `unavailable` when the address cannot be bound */
+export function listenTcp(
+  { hostname, port }: { hostname: string; port: number },
+  onConnection: (socket: Duplex) => void,
+): Promise<TcpListener> {
+  const server = net.createServer(
+    { allowHalfOpen: true, noDelay: true, pauseOnConnect: true },
+    (socket) => onConnection(new TcpSocket(socket)),
+  );
+  const close = () => new Promise<void>((resolve) => server.close(() => resolve()));
+  return new Promise((resolve, reject) => {
+    server.once("error", (cause) =>
+      reject(
+        new TunnelError("unavailable", {
+          action: `listen on ${hostname}:${port}`,
+          state: explain(cause),
+          remedy: "choose another address: --listen",
+          cause,
+        }),
+      ));
+    server.listen({ host: hostname, port }, () => {
+      const address = server.address() as net.AddressInfo;
+      resolve({
+        hostname: address.address,
+        port: address.port,
+        close,
+        [Symbol.asyncDispose]: close,
+      });
+    });
+  });
+}
+
+class TcpSocket implements Duplex {
+  readonly #socket: net.Socket;
+  #chunk: Uint8Array | null = null;
+  #ended = false;
+  #error?: TunnelError;
+  #wake?: () => void;
+
+  constructor(socket: net.Socket) {
+    this.#socket = socket;
+    socket.on("data", (chunk: Uint8Array) => {
+      socket.pause();
+      this.#chunk = this.#chunk ? join(this.#chunk, chunk) : chunk;
+      this.#wake?.();
+    });
+    socket.on("end", () => {
+      this.#ended = true;
+      this.#wake?.();
+    });
+    socket.on("error", (cause) => this.#fail(failed(cause)));
+    socket.on("close", () => {
+      this.#fail(new TunnelError("reset", { action: "use the socket", state: "it was closed" }));
+    });
+    socket.pause();
+  }
+
+  async read(): Promise<Uint8Array | null> {
+    for (;;) {
+      if (this.#chunk) {
+        const chunk = this.#chunk;
+        this.#chunk = null;
+        return chunk;
+      }
+      if (this.#ended) return null;
+      if (this.#error) throw this.#error;
+      const { promise, resolve } = Promise.withResolvers<void>();
+      this.#wake = resolve;
+      this.#socket.resume();
+      await promise;
+    }
+  }
+
+  async write(bytes: Uint8Array): Promise<void> {
+    if (this.#error) throw this.#error;
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    this.#socket.write(bytes, (cause) => cause ? reject(failed(cause)) : resolve());
+    await promise;
+  }
+
+  async closeWrite(): Promise<void> {
+    if (this.#error) throw this.#error;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    // `end` calls back with an error when the socket has failed, which the reading side reports.
+    this.#socket.end(() => resolve());
+    this.#socket.once("close", () => resolve());
+    await promise;
+  }
+
+  reset(error: TunnelError): void {
+    this.#fail(error);
+    // Deno before 2.9 has no way to send a RST: there the peer sees an end.
+    if (typeof this.#socket.resetAndDestroy === "function") this.#socket.resetAndDestroy();
+    else this.#socket.destroy();
+  }
+
+  #fail(error: TunnelError): void {
+    this.#error ??= error;
+    this.#wake?.();
+  }
+}
+
+function join(a: Uint8Array, b: Uint8Array): Uint8Array {
+  const both = new Uint8Array(a.length + b.length);
+  both.set(a);
+  both.set(b, a.length);
+  return both;
+}
+
+function failed(cause: Error): TunnelError {
+  return new TunnelError("reset", { action: "use the socket", state: explain(cause), cause });
+}
+
+/** The system's words for the errors that people meet. */
+function explain(cause: Error): string {
+  switch ((cause as NodeJS.ErrnoException).code) {
+    case "ECONNREFUSED":
+      return "connection refused";
+    case "ECONNRESET":
+    case "EPIPE":
+      return "connection reset";
+    case "ENOTFOUND":
+    case "EAI_AGAIN":
+      return "the host name is unknown";
+    case "EHOSTUNREACH":
+    case "ENETUNREACH":
+      return "no route to the host";
+    case "ETIMEDOUT":
+      return "no answer";
+    case "EADDRINUSE":
+      return "another program uses this port";
+    case "EACCES":
+    case "EPERM":
+      return "this user may not bind this port";
+    case "EADDRNOTAVAIL":
+      return "this machine has no such address";
+    default:
+      return cause.message;
+  }
+}
