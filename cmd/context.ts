@@ -1,12 +1,12 @@
 /** What every command works with: its options, home, log, and the way to a relay. */
 
-import { Connector, type ConnectorOptions } from "../transports/connector.ts";
+import { Connector, type ConnectorOptions, type TransportMemory } from "../transports/connector.ts";
 import { quic } from "../transports/quic.ts";
 import { websocket } from "../transports/websocket/transport.ts";
-import { TunnelError } from "../core/errors.ts";
+import { describe, TunnelError } from "../core/errors.ts";
 import type { Log } from "../core/log.ts";
 import type { Transport } from "../core/transport.ts";
-import { Home } from "../stores/home.ts";
+import { Home } from "../stores/tunnel_home.ts";
 import type { Options } from "./argv.ts";
 import { type Level, parseLevel, stderrLog } from "./log.ts";
 
@@ -36,19 +36,40 @@ export function makeContext(options: Options, level: Level): Context {
 }
 
 /** A connector as `--transport` and `--proxy` say. */
-export function makeConnector(
-  { options, env, home }: Context,
+export async function makeConnector(
+  { options, env, home, log }: Context,
   { root }: { root?: string },
-): Connector {
+): Promise<Connector> {
   const connector: ConnectorOptions = {
     transports: TRANSPORTS,
     only: parseTransport(options.text("transport")),
     proxy: parseProxy(options.text("proxy")),
     caCerts: root ? [root] : undefined,
     env,
-    memory: home.transports,
+    memory: await rememberTransports(home, log),
   };
   return new Connector(connector);
+}
+
+/** Milliseconds after which a winner that has not changed is written down again. */
+const REWRITE = 600_000;
+
+/** The winners of a home; a note that is lost or damaged only costs the time of a race. */
+async function rememberTransports(home: Home, log: Log): Promise<TransportMemory> {
+  const trouble = (cause: unknown) =>
+    log.debug("no memory of transports", { why: describe(cause) });
+  const known = await home.transports().catch((cause) => (trouble(cause), {} as const));
+  const all: Record<string, { transport: string; at: number }> = { ...known };
+  return {
+    get: (relay) => all[relay],
+    set(relay, entry) {
+      const before = all[relay];
+      all[relay] = entry;
+      const isNew = before?.transport !== entry.transport;
+      if (!isNew && entry.at - before!.at < REWRITE) return;
+      home.saveTransports(all).catch(trouble);
+    },
+  };
 }
 
 function parseTransport(text = "auto"): string | undefined {

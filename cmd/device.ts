@@ -28,7 +28,7 @@ export async function device(context: Context): Promise<void> {
   const supervisor = superviseEndpoint({
     relay: parseRelayUrl(identity.relay),
     claim: await claimOf(identity),
-    connector: makeConnector(context, identity),
+    connector: await makeConnector(context, identity),
     agent: AGENT,
     log,
     onUp(link) {

@@ -5,7 +5,7 @@ import { describe, TunnelError } from "../core/errors.ts";
 import { newInstance, signIn } from "../core/link.ts";
 import { parseRelayUrl } from "../core/names.ts";
 import type { Transport } from "../core/transport.ts";
-import type { Identity } from "../stores/home.ts";
+import type { Identity } from "../stores/tunnel_home.ts";
 import { proxyFor } from "../transports/proxy.ts";
 import { AGENT, type Context, TRANSPORTS } from "./context.ts";
 import { claimOf } from "./enrol.ts";
@@ -21,9 +21,10 @@ const PINGS = 5;
 export async function doctor(context: Context): Promise<void> {
   const { home, options, env } = context;
   const stop = stopSignal();
-  const identity = home.identity("operator");
-  const url = relayOf(context, identity);
-  const root = identity?.root ?? home.relayEndpoint()?.root;
+  const identity = (await home.identity("operator", undefined))?.value;
+  const endpoint = await home.relayEndpoint();
+  const url = relayOf(context, endpoint?.local ?? identity?.relay);
+  const root = identity?.root ?? endpoint?.root;
   const findings: Finding[] = [
     ["ok", "home", home.path],
     identity
@@ -89,8 +90,8 @@ async function probe({ transport, url, root, proxy, identity, stop }: {
   }
 }
 
-function relayOf({ options, home }: Context, identity: Identity | undefined): URL {
-  const text = options.text("relay") ?? home.relayEndpoint()?.local ?? identity?.relay;
+function relayOf({ options, home }: Context, known: string | undefined): URL {
+  const text = options.text("relay") ?? known;
   if (text !== undefined) return parseRelayUrl(text);
   throw new TunnelError("usage", {
     action: "find a relay to test",

@@ -8,11 +8,11 @@ import {
   generateKeyPair,
   importPrivateKey,
 } from "../core/identity/keys.ts";
-import type { Role } from "../core/identity/credential.ts";
+import type { Authority, Role } from "../core/identity/credential.ts";
 import { openLink } from "../core/endpoint.ts";
 import type { Claim } from "../core/link.ts";
 import { parseRelayUrl } from "../core/names.ts";
-import type { Identity } from "../stores/home.ts";
+import type { Identity } from "../stores/tunnel_home.ts";
 import { AGENT, type Context, makeConnector } from "./context.ts";
 
 /** Milliseconds that an invitation to oneself is good for. */
@@ -39,10 +39,9 @@ export async function identityFor(
   signal: AbortSignal,
 ): Promise<Identity> {
   const { options, home, log } = context;
-  const kept = home.identity(role, name);
-  if (kept && home.isExposed(role, name)) {
-    log.warn("other users may read the private key", { file: home.identityPath(role, name) });
-  }
+  const file = await home.identity(role, name);
+  const kept = file?.value;
+  if (file?.warning) log.warn(file.warning);
   const text = await readJoin(options.text("join"));
   if (text !== undefined) {
     const join = decodeJoin(text);
@@ -52,15 +51,14 @@ export async function identityFor(
     }
     return await enrol(context, join, signal);
   }
-  if (home.hasRelay()) {
-    const authority = await home.authority();
-    if (!kept || (kept.authority.x === authority.publicJwk.x && !isFresh(kept))) {
-      return await enrol(context, await inviteSelf(context, role, name), signal);
-    }
-    // The home's own relay is where it is now, whatever port it had before.
-    const endpoint = kept.authority.x === authority.publicJwk.x ? home.relayEndpoint() : undefined;
-    return endpoint ? { ...kept, relay: endpoint.local, root: endpoint.root } : kept;
+  const authority = await home.authority();
+  const isOwn = kept && kept.authority.x === authority?.publicJwk.x;
+  if (authority && (!kept || (isOwn && !isFresh(kept)))) {
+    return await enrol(context, await inviteSelf(context, authority, role, name), signal);
   }
+  // The home's own relay is where it is now, whatever port it had before.
+  const endpoint = isOwn ? await home.relayEndpoint() : undefined;
+  if (endpoint) return { ...kept!, relay: endpoint.local, root: endpoint.root };
   if (kept) return kept;
   const who = role === "device" ? `device ${name}` : "operator";
   throw new TunnelError("refused", {
@@ -80,7 +78,7 @@ async function enrol(context: Context, join: Join, signal: AbortSignal): Promise
   const link = await openLink({
     relay,
     claim: { secret, publicKey: await exportPublicKey(publicKey), privateKey },
-    connector: makeConnector(context, { root }),
+    connector: await makeConnector(context, { root }),
     agent: AGENT,
   }, signal);
   link.session.close();
@@ -96,7 +94,7 @@ async function enrol(context: Context, join: Join, signal: AbortSignal): Promise
     credential: link.credential,
     privateKey: await exportPrivateKey(privateKey),
   };
-  context.home.saveIdentity(identity);
+  await context.home.saveIdentity(identity);
   context.log.info("joined", { [role]: name, relay: relay.host });
   await link.session.closed.catch(() => {}); // The credential is here; how that session ended is not news.
   return identity;
@@ -105,10 +103,11 @@ async function enrol(context: Context, join: Join, signal: AbortSignal): Promise
 /** An invitation for oneself, by the authority in the same home. */
 async function inviteSelf(
   { home, env }: Context,
+  authority: Authority,
   role: Role,
   name: string | undefined,
 ): Promise<Join> {
-  const endpoint = home.relayEndpoint();
+  const endpoint = await home.relayEndpoint();
   if (!endpoint) {
     throw new TunnelError("unreachable", {
       action: "find the relay of this home",
@@ -117,9 +116,8 @@ async function inviteSelf(
     });
   }
   const own = name ?? userName(env);
-  const { publicJwk } = await home.authority();
   const secret = newSecret();
-  await using store = home.openStore();
+  await using store = await home.openStore();
   await store.createInvite({
     role,
     name: own,
@@ -129,7 +127,7 @@ async function inviteSelf(
     uses: 1,
   });
   const { local, root } = endpoint;
-  return { relay: local, role, name: own, secret, authority: publicJwk, root };
+  return { relay: local, role, name: own, secret, authority: authority.publicJwk, root };
 }
 
 /** The join string itself, or from where it is: `@FILE`, or `-` for stdin. */

@@ -19,18 +19,18 @@ export async function invite(context: Context, role: string, nameText: string): 
   const name = role === "device" ? parseDeviceId(nameText) : parseOperatorName(nameText);
   const ttl = parseDuration(options.text("ttl") ?? "1h");
   const uses = parseCount(options.text("uses") ?? "1", 1, 1_000);
-  const endpoint = home.relayEndpoint();
+  const endpoint = await home.relayEndpoint();
+  const authority = await home.authority();
   const url = options.text("public") ?? endpoint?.url;
-  if (!url || !home.hasRelay()) {
+  if (!url || !authority) {
     throw new TunnelError("refused", {
       action: "invite",
       state: `no relay has run yet with ${home.path}`,
       remedy: "run this on the relay's machine, with its --home, after `tunnel relay`",
     });
   }
-  const { publicJwk: authority } = await home.authority();
   const secret = newSecret();
-  await using store = home.openStore();
+  await using store = await home.openStore();
   await store.createInvite({
     role,
     name,
@@ -40,5 +40,14 @@ export async function invite(context: Context, role: string, nameText: string): 
     uses,
   });
   log.info("invited", { [role]: name, uses, until: new Date(Date.now() + ttl).toISOString() });
-  print(encodeJoin({ relay: url, role, name, secret, authority, root: endpoint?.root }));
+  print(
+    encodeJoin({
+      relay: url,
+      role,
+      name,
+      secret,
+      authority: authority.publicJwk,
+      root: endpoint?.root,
+    }),
+  );
 }

@@ -12,7 +12,7 @@ import {
   matchesName,
   rootOfChain,
 } from "../stores/certificate.ts";
-import type { Home } from "../stores/home.ts";
+import type { Home } from "../stores/tunnel_home.ts";
 import { quic } from "../transports/quic.ts";
 import { websocket } from "../transports/websocket/transport.ts";
 import { AGENT, type Context } from "./context.ts";
@@ -40,8 +40,8 @@ export async function relay(context: Context): Promise<void> {
   const hostname = named?.hostname.replace(/^\[|\]$/g, "") ?? publicHost(address.hostname);
   const certificate = await findCertificate(context, [hostname, address.hostname]);
   const stop = stopSignal();
-  const authority = await home.authority();
-  await using store = home.openStore();
+  const authority = await home.makeAuthority();
+  await using store = await home.openStore();
   const listeners = await bind(context, address, certificate, asked === undefined);
   const { port } = listeners[0]!.address;
   const url = named ?? relayUrl(hostname, port);
@@ -59,7 +59,7 @@ export async function relay(context: Context): Promise<void> {
     log,
   });
   const local = relayUrl(isWildcard(address.hostname) ? "127.0.0.1" : address.hostname, port);
-  home.saveRelayEndpoint({ url: text(url), local: text(local), root: certificate.root });
+  await home.saveRelayEndpoint({ url: text(url), local: text(local), root: certificate.root });
   const serving = listeners.map((listener) => relay.serve(listener));
   log.info("listening", { address: address.hostname, port, protocols: "udp,tcp" });
   print(`relay ready ${text(url)}`);
@@ -86,7 +86,7 @@ async function findCertificate({ options, home, log }: Context, hosts: readonly 
   }
   if (certFile !== undefined) {
     const [cert, key] = [readFile("--cert", certFile), readFile("--key", keyFile!)];
-    const days = Math.floor((expiry(cert) - Date.now()) / 86_400_000);
+    const days = Math.floor((expiry(cert).getTime() - Date.now()) / 86_400_000);
     if (days < 14) log.warn("the certificate expires soon", { days, file: certFile });
     return { cert, key, root: rootOfChain(cert) };
   }

@@ -33,7 +33,7 @@ export async function withService<T>(
   const supervisor = superviseEndpoint({
     relay: parseRelayUrl(identity.relay),
     claim: await claimOf(identity),
-    connector: makeConnector(context, identity),
+    connector: await makeConnector(context, identity),
     agent: AGENT,
     log: context.log,
     onUp: () => first.resolve(),

@@ -104,18 +104,24 @@ export class Relay {
     const { role, name } = admitted.member;
     const facts = { [role]: name, via: session.transport, from: session.remote.hostname };
     log.info("signed in", facts);
+    let info = closeInfo(CloseCode.done, "");
     try {
       await (role === "device"
         ? this.#hostDevice(session, admitted)
         : this.#hostOperator(session, admitted));
-      log.info("session ended", facts);
     } catch (cause) {
-      log.info("session lost", { ...facts, why: describe(cause) });
-      const { code, state } = toTunnelError(cause, "", "reset").code === "protocol"
-        ? { code: CloseCode.protocol, state: describe(cause) }
-        : { code: CloseCode.done, state: "" };
-      session.close(closeInfo(code, state));
+      const error = toTunnelError(cause, "", "reset");
+      if (error.code === "protocol") info = closeInfo(CloseCode.protocol, error.parts.state);
+      if (error.code === "internal") {
+        log.error("session failed", { ...facts, why: describe(cause) });
+      }
     }
+    // A task on the session fails when the session ends: what the session itself says is the story.
+    session.close(info);
+    await session.closed.then(
+      ({ reason }) => log.info("session ended", { ...facts, why: reason || undefined }),
+      (cause) => log.info("session lost", { ...facts, why: describe(cause) }),
+    );
   }
 
   async #hostDevice(session: Session, { member, instance, control }: Admitted): Promise<void> {

@@ -1,0 +1,176 @@
+/**
+ * Certificates: reading those of an operator, and making a development relay's own.
+ *
+ * A development relay has a root of its own, made once, and a leaf under it that is renewed before it
+ * runs out. The root travels in join strings; nobody installs it into a platform's trust store.
+ */
+
+import { X509Certificate } from "node:crypto";
+import { describe, TunnelError } from "../core/errors.ts";
+import { canonicalHost } from "../core/names.ts";
+import { readPrivate, withFileLock, writePrivate } from "./files.ts";
+
+const DAY = 86_400_000;
+/** Milliseconds that must remain of a leaf for it to be used again: 7 days. */
+export const LEAF_RENEWAL = 7 * DAY;
+
+const CERTIFICATE = /-----BEGIN CERTIFICATE-----[A-Za-z0-9+/=\s]*-----END CERTIFICATE-----/g;
+const PRIVATE_KEY = /-----BEGIN PRIVATE KEY-----[A-Za-z0-9+/=\s]*-----END PRIVATE KEY-----/;
+
+/** What a listener needs, and what a client needs to trust it. All PEM. */
+export interface DevelopmentCertificate {
+  /** The leaf, then the root. */
+  cert: string;
+  key: string;
+  root: string;
+}
+
+/**
+ * A certificate for these DNS names and IP addresses, made or renewed when the kept one lacks a name
+ * or has less than {@linkcode LEAF_RENEWAL} to run. A leaf is valid for at most 14 days, because
+ * browsers pin only such by their hash (W3C WebTransport, "custom certificate requirements"). Two
+ * processes that ask at once get the same root.
+ *
+ * Each of the two files in `dir` (`root.pem`, `leaf.pem`) holds certificate and private key, so that
+ * the pair is replaced as one: neither is for sharing.
+ *
+ * @param options.now milliseconds since the epoch; default the clock
+ * @throws {TunnelError} `usage` when a name is none, or a kept file is damaged
+ */
+export async function developmentCertificate(
+  dir: string,
+  options: { names: string[]; now?: number },
+): Promise<DevelopmentCertificate> {
+  const names = [...new Set(options.names.map(certificateName))];
+  if (names.length === 0) throw usage("make a certificate", "it needs a name");
+  const { now = Date.now() } = options;
+  return await withFileLock(`${dir}/lock`, async () => {
+    const issue = async () => await import("./issue.ts");
+    let root = await readPair(`${dir}/root.pem`);
+    if (!root || expiry(root.cert).getTime() - now < LEAF_RENEWAL) {
+      root = await (await issue()).issueRoot(now);
+      await writePair(`${dir}/root.pem`, root);
+    }
+    let leaf = await readPair(`${dir}/leaf.pem`);
+    if (!leaf || !isUsable(leaf, root, names, now)) {
+      leaf = await (await issue()).issueLeaf(root, names, now);
+      await writePair(`${dir}/leaf.pem`, leaf);
+    }
+    return { cert: leaf.cert + root.cert, key: leaf.key, root: root.cert };
+  });
+}
+
+/**
+ * The DNS names and IP addresses (subjectAltName) of the first certificate.
+ *
+ * @throws {TunnelError} `usage` when there is no certificate
+ */
+export function certificateNames(pem: string): string[] {
+  const entries = (first(pem).subjectAltName ?? "").split(", ");
+  return entries.flatMap((entry) => {
+    const name = /^(?:DNS|IP Address):(.+)$/.exec(entry)?.[1];
+    const canonical = name && canonicalName(name);
+    return canonical ? [canonical] : [];
+  });
+}
+
+/**
+ * Whether one of a certificate's names covers the host. A wildcard stands for exactly one whole
+ * left-most label (RFC 6125, section 6.4.3) with at least two labels behind it, and never for an IP
+ * address, which must be named.
+ */
+export function matchesName(names: readonly string[], host: string): boolean {
+  const wanted = canonicalHost(host.replace(/\.$/, ""));
+  if (wanted === null) return false;
+  const parent = isAddress(wanted) ? null : wanted.slice(wanted.indexOf(".") + 1);
+  return names.some((name) => {
+    const canonical = canonicalName(name);
+    if (canonical === null) return false;
+    if (!canonical.startsWith("*.")) return canonical === wanted;
+    return parent !== null && parent !== wanted && canonical.slice(2) === parent;
+  });
+}
+
+/** The last certificate of a chain when it signed itself: a root to hand out. */
+export function rootOfChain(pem: string): string | undefined {
+  const last = certificates(pem).at(-1)!;
+  const certificate = parse(last);
+  const isRoot = certificate.ca && certificate.subject === certificate.issuer &&
+    certificate.verify(certificate.publicKey);
+  return isRoot ? `${last}\n` : undefined;
+}
+
+/** When the first certificate runs out. */
+export function expiry(pem: string): Date {
+  return new Date(first(pem).validTo);
+}
+
+/** A certificate and its private key, both PEM. */
+export interface Pair {
+  cert: string;
+  key: string;
+}
+
+function isUsable(leaf: Pair, root: Pair, names: string[], now: number): boolean {
+  const certificate = first(leaf.cert);
+  const covered = certificateNames(leaf.cert);
+  return new Date(certificate.validFrom).getTime() <= now &&
+    new Date(certificate.validTo).getTime() - now >= LEAF_RENEWAL &&
+    certificate.verify(first(root.cert).publicKey) &&
+    names.every((name) => covered.includes(name));
+}
+
+async function readPair(path: string): Promise<Pair | undefined> {
+  const file = await readPrivate(path);
+  if (!file) return undefined;
+  const key = PRIVATE_KEY.exec(file.text)?.[0];
+  if (key === undefined) {
+    throw usage(`read ${path}`, "there is no private key in it", `remove ${path}`);
+  }
+  const cert = certificates(file.text)[0]!;
+  first(cert);
+  return { cert: `${cert}\n`, key: `${key}\n` };
+}
+
+async function writePair(path: string, pair: Pair): Promise<void> {
+  await writePrivate(path, pair.cert + pair.key);
+}
+
+function certificateName(text: string): string {
+  const name = canonicalName(text);
+  if (name !== null) return name;
+  throw usage("make a certificate", `${JSON.stringify(text.slice(0, 80))} is no host name`);
+}
+
+/** A name of a certificate: a host, or a wildcard before at least two labels. */
+function canonicalName(text: string): string | null {
+  if (!text.startsWith("*.")) return canonicalHost(text);
+  const parent = canonicalHost(text.slice(2));
+  return parent && parent.includes(".") && !isAddress(parent) ? `*.${parent}` : null;
+}
+
+function isAddress(host: string): boolean {
+  return host.includes(":") || /^[0-9.]+$/.test(host);
+}
+
+function first(pem: string): X509Certificate {
+  return parse(certificates(pem)[0]!);
+}
+
+function certificates(pem: string): string[] {
+  const found = pem.match(CERTIFICATE);
+  if (!found) throw usage("read a certificate", "there is none in PEM");
+  return found;
+}
+
+function parse(pem: string): X509Certificate {
+  try {
+    return new X509Certificate(pem);
+  } catch (cause) {
+    throw usage("read a certificate", describe(cause), undefined, cause);
+  }
+}
+
+function usage(action: string, state: string, remedy?: string, cause?: unknown): TunnelError {
+  return new TunnelError("usage", { action, state, remedy, cause });
+}

@@ -1,0 +1,152 @@
+/**
+ * The home folder (`--home`, else ~/.tunnel): a relay's state, and the identities of the devices and
+ * operators on this machine.
+ *
+ *     relay/authority.jwk    the fleet authority's key             relay/store.db   see sqlite.ts
+ *     relay/tls/             the development certificate           relay/endpoint.json
+ *     devices/ID.json        a device's identity                   operator.json    the operator's
+ *     transports.json        which transport last reached a relay
+ */
+
+import * as v from "valibot";
+import { TunnelError } from "../core/errors.ts";
+import { Authority } from "../core/identity/credential.ts";
+import { PrivateJwk, PublicJwk } from "../core/identity/keys.ts";
+import type { Store } from "../core/store.ts";
+import { readPrivate, writePrivate } from "./files.ts";
+import { SqliteStore } from "./sqlite.ts";
+
+const IdentityForm = v.object({
+  role: v.picklist(["device", "operator"]),
+  name: v.string(),
+  /** `tunnel://host:port` */
+  relay: v.string(),
+  /** The relay's root certificate, PEM, where it is not one that everybody trusts. */
+  root: v.optional(v.string()),
+  /** The fleet authority's public key. */
+  authority: PublicJwk,
+  credential: v.string(),
+  privateKey: PrivateJwk,
+});
+
+/** What a member keeps. */
+export type Identity = v.InferOutput<typeof IdentityForm>;
+
+const EndpointForm = v.object({
+  /** As join strings name it. */
+  url: v.string(),
+  /** As this machine reaches it. */
+  local: v.string(),
+  root: v.optional(v.string()),
+});
+
+/** Where a relay of this home is reached. */
+export type RelayEndpoint = v.InferOutput<typeof EndpointForm>;
+
+const TransportsForm = v.record(v.string(), v.object({ transport: v.string(), at: v.number() }));
+
+/** A home folder; nothing in it is made before it is needed. */
+export class Home {
+  constructor(readonly path: string) {}
+
+  /** The folder of the user, as the system names it. */
+  static default(env: (name: string) => string | undefined): Home {
+    const user = env("HOME") ?? env("USERPROFILE");
+    if (!user) {
+      throw new TunnelError("usage", {
+        action: "find the home folder",
+        state: "neither HOME nor USERPROFILE is set",
+        remedy: "name it: --home DIR",
+      });
+    }
+    return new Home(`${user}/.tunnel`);
+  }
+
+  /** The folder that a relay keeps its development certificate in. */
+  get tlsPath(): string {
+    return `${this.path}/relay/tls`;
+  }
+
+  /** The relay's store. */
+  openStore(): Promise<Store> {
+    return SqliteStore.open(`${this.path}/relay/store.db`);
+  }
+
+  /** The fleet authority; undefined when no relay has run with this home. */
+  async authority(): Promise<Authority | undefined> {
+    const kept = await this.#read(this.#authorityPath, PrivateJwk);
+    return kept && await Authority.import(kept.value);
+  }
+
+  /** The fleet authority, made when there is none. */
+  async makeAuthority(): Promise<Authority> {
+    const kept = await this.authority();
+    if (kept) return kept;
+    const authority = await Authority.generate();
+    await writePrivate(this.#authorityPath, JSON.stringify(await authority.export()));
+    return authority;
+  }
+
+  async relayEndpoint(): Promise<RelayEndpoint | undefined> {
+    return (await this.#read(`${this.path}/relay/endpoint.json`, EndpointForm))?.value;
+  }
+
+  async saveRelayEndpoint(endpoint: RelayEndpoint): Promise<void> {
+    await writePrivate(`${this.path}/relay/endpoint.json`, JSON.stringify(endpoint));
+  }
+
+  /**
+   * @param name a device's ID; an operator's home has one identity, whatever its name
+   * @returns with a warning when other users of this machine can read it
+   */
+  async identity(
+    role: Identity["role"],
+    name: string | undefined,
+  ): Promise<{ value: Identity; warning?: string } | undefined> {
+    return await this.#read(this.#identityPath(role, name), IdentityForm);
+  }
+
+  async saveIdentity(identity: Identity): Promise<void> {
+    const path = this.#identityPath(identity.role, identity.name);
+    await writePrivate(path, `${JSON.stringify(identity, null, 2)}\n`);
+  }
+
+  /** Which transport last reached each relay, as far as it is remembered. */
+  async transports(): Promise<v.InferOutput<typeof TransportsForm>> {
+    return (await this.#read(this.#transportsPath, TransportsForm))?.value ?? {};
+  }
+
+  async saveTransports(transports: v.InferOutput<typeof TransportsForm>): Promise<void> {
+    await writePrivate(this.#transportsPath, JSON.stringify(transports));
+  }
+
+  get #authorityPath(): string {
+    return `${this.path}/relay/authority.jwk`;
+  }
+
+  get #transportsPath(): string {
+    return `${this.path}/transports.json`;
+  }
+
+  #identityPath(role: Identity["role"], name: string | undefined): string {
+    return role === "device" ? `${this.path}/devices/${name}.json` : `${this.path}/operator.json`;
+  }
+
+  async #read<S extends v.GenericSchema>(
+    path: string,
+    schema: S,
+  ): Promise<{ value: v.InferOutput<S>; warning?: string } | undefined> {
+    const file = await readPrivate(path);
+    if (file === undefined) return undefined;
+    try {
+      return { value: v.parse(schema, JSON.parse(file.text)), warning: file.warning };
+    } catch {
+      // The cause would quote the file, which may hold a private key.
+      throw new TunnelError("unavailable", {
+        action: `read ${path}`,
+        state: "the file is damaged",
+        remedy: "restore it from a backup, or remove it and join again",
+      });
+    }
+  }
+}

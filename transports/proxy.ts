@@ -1,0 +1,125 @@
+/** HTTP CONNECT proxies (RFC 9110, section 9.3.6): which one to take, and the way through it. */
+
+import { describe, TunnelError } from "../core/errors.ts";
+import { withDeadline } from "../core/deadline.ts";
+import { portOf } from "./address.ts";
+import { matchesNoProxy } from "./no_proxy.ts";
+import { formatHead, parseResponse, readHead } from "./websocket/http.ts";
+import { closeConn, connectTcp, withoutBrackets } from "./websocket/tcp.ts";
+
+/** Milliseconds until a proxy must have answered. */
+const PROXY_TIMEOUT = 10_000;
+
+export interface ProxyOptions {
+  /** The caller's own choice; the environment is not asked then. */
+  proxy?: URL | string;
+  /** Looks up an environment variable; without it there are none. */
+  env?: (name: string) => string | undefined;
+}
+
+/**
+ * The proxy for a `tunnel://` URL: the one given, else `HTTPS_PROXY` or `https_proxy`, unless
+ * `NO_PROXY` or `no_proxy` excepts the host. Loopback needs no exception.
+ *
+ * @throws {TunnelError} `usage` when it is not an `http://` URL
+ */
+export function proxyFor(target: URL, options: ProxyOptions = {}): URL | undefined {
+  if (options.proxy) return parseProxy(options.proxy, "the proxy given");
+  const fromEnv = (name: string) => options.env?.(name) || options.env?.(name.toLowerCase());
+  const value = fromEnv("HTTPS_PROXY");
+  if (!value) return undefined;
+  const host = withoutBrackets(target.hostname).toLowerCase();
+  if (matchesNoProxy(fromEnv("NO_PROXY") ?? "", host, portOf(target))) return undefined;
+  return parseProxy(value, "HTTPS_PROXY");
+}
+
+/**
+ * A TCP connection to `host:port` by way of the proxy, with Basic authentication (RFC 7617) when
+ * its URL names a user.
+ *
+ * @throws {TunnelError} `unreachable` when the proxy does not answer or says no, `usage` when its
+ * URL is unfit, `timeout` after 10 s, or the signal's reason; never with the password in it
+ */
+export async function connectThroughProxy(
+  proxy: URL,
+  host: string,
+  port: number,
+  signal?: AbortSignal,
+): Promise<Deno.TcpConn> {
+  const action = `connect ${host}:${port} through the proxy ${proxy.host}`;
+  const request = connectRequest(parseProxy(proxy, "the proxy given"), `${host}:${port}`);
+  const remedy = "check the proxy's address, and that it is up";
+  return await withDeadline({ action, timeout: PROXY_TIMEOUT, signal, remedy }, async (signal) => {
+    const conn = await connectTcp(proxy.hostname, Number(proxy.port) || 80, signal);
+    // It stays on, so that a connection that comes at the last moment is not left behind: the signal
+    // is this call's own.
+    signal.addEventListener("abort", () => closeConn(conn), { once: true });
+    try {
+      if (signal.aborted) throw signal.reason;
+      for (let at = 0; at < request.length;) at += await conn.write(request.subarray(at));
+      const { text, rest } = await readHead(conn);
+      const { status } = parseResponse(text);
+      if (status < 200 || status > 299) throw refusedBy(status, action, proxy.username !== "");
+      // A TLS server waits for its client, so these bytes are not the target's.
+      if (rest.length > 0) throw unreachable(action, "it sent more than an answer", remedy);
+      return conn;
+    } catch (cause) {
+      closeConn(conn);
+      if (cause instanceof TunnelError && cause.code === "unreachable") throw cause;
+      throw unreachable(action, describe(cause), remedy, cause);
+    }
+  });
+}
+
+function connectRequest(proxy: URL, authority: string): Uint8Array {
+  const fields: [string, string][] = [["Host", authority]];
+  if (proxy.username !== "" || proxy.password !== "") {
+    fields.push(["Proxy-Authorization", `Basic ${credentials(proxy)}`]);
+  }
+  return new TextEncoder().encode(formatHead(`CONNECT ${authority} HTTP/1.1`, fields));
+}
+
+function credentials(proxy: URL): string {
+  let user: string, password: string;
+  try {
+    [user, password] = [decodeURIComponent(proxy.username), decodeURIComponent(proxy.password)];
+  } catch {
+    // The cause would quote what must stay secret.
+    throw badProxy(`its user or password`, "is not percent-encoded UTF-8", "encode % as %25");
+  }
+  if (user.includes(":")) throw badProxy("its user name", "has a colon", "RFC 7617 allows none");
+  return btoa(String.fromCharCode(...new TextEncoder().encode(`${user}:${password}`)));
+}
+
+function parseProxy(value: URL | string, source: string): URL {
+  let url: URL;
+  try {
+    // The variables are often set to a bare host:port.
+    url = new URL(typeof value === "string" && !value.includes("://") ? `http://${value}` : value);
+  } catch {
+    // The cause would quote the URL, and a password with it.
+    throw badProxy(source, "is not a URL", "write it as http://user:password@host:port");
+  }
+  if (url.protocol !== "http:") {
+    const remedy = "use an http:// proxy: the tunnel is encrypted inside it";
+    throw badProxy(source, `is of the kind ${url.protocol}//, which is not supported`, remedy);
+  }
+  return url;
+}
+
+function refusedBy(status: number, action: string, authenticated: boolean): TunnelError {
+  if (status !== 407) {
+    return unreachable(action, `it answered ${status}`, "ask its operator to allow this target");
+  }
+  return authenticated
+    ? unreachable(action, "it does not accept this user and password (407)", "correct them")
+    : unreachable(action, "it asks for a user (407)", "use http://user:password@host:port");
+}
+
+function unreachable(action: string, state: string, remedy: string, cause?: unknown) {
+  return new TunnelError("unreachable", { action, state, remedy, cause });
+}
+
+function badProxy(what: string, state: string, remedy: string): TunnelError {
+  return new TunnelError("usage", { action: "choose a proxy", state: `${what} ${state}`, remedy });
+}

@@ -1,0 +1,113 @@
+/** A message under construction: frames one behind the other in one reusable buffer. */
+
+import { FrameType, HEADER_SIZE, MAX_REASON, type Settings } from "./frame.ts";
+
+/** Bytes of a frame whose payload is one number. */
+const CONTROL_SIZE = HEADER_SIZE + 4;
+/**
+ * Bytes of a message at most: with a WebSocket's header it fills 64 KiB, which is what one write to
+ * a TLS connection takes.
+ */
+export const MAX_MESSAGE = 64 * 1024 - 16;
+/** Bytes that one DATA frame carries at most: a write of no more than these goes out in one piece. */
+export const MAX_CHUNK = MAX_MESSAGE - HEADER_SIZE - CONTROL_SIZE;
+/** Bytes of room below which no further frame is begun. */
+const LEAST_ROOM = 1024;
+/** Bytes up to which a message may be held back for an acknowledgement. */
+const SMALL = 8 * 1024;
+
+const SPARE_BUFFERS = 8;
+const spares: ArrayBuffer[] = [];
+
+/**
+ * Frames for one send. Its buffer is on loan from a small pool, so that a quiet session holds none:
+ * call {@linkcode Batch.release} when the message has left.
+ */
+export class Batch {
+  readonly #bytes: Uint8Array<ArrayBuffer>;
+  readonly #view: DataView;
+  readonly #start: number;
+  #end: number;
+
+  constructor(headroom: number) {
+    const size = headroom + MAX_MESSAGE;
+    const spare = spares.pop();
+    const buffer = spare && spare.byteLength >= size ? spare : new ArrayBuffer(size);
+    this.#bytes = new Uint8Array(buffer);
+    this.#view = new DataView(buffer);
+    this.#start = this.#end = headroom;
+  }
+
+  get empty(): boolean {
+    return this.#end === this.#start;
+  }
+
+  /** Bytes of data that still fit, in a frame of their own and with a PING behind it. */
+  get room(): number {
+    return MAX_MESSAGE - CONTROL_SIZE - HEADER_SIZE - (this.#end - this.#start);
+  }
+
+  /** True when nothing more should be added. */
+  get full(): boolean {
+    return this.room < LEAST_ROOM;
+  }
+
+  get small(): boolean {
+    return this.#end - this.#start <= SMALL;
+  }
+
+  /** What was added so far, with the headroom in front of it. */
+  get message(): Uint8Array {
+    return this.#bytes.subarray(this.#start, this.#end);
+  }
+
+  clear(): void {
+    this.#end = this.#start;
+  }
+
+  release(): void {
+    if (spares.length < SPARE_BUFFERS) spares.push(this.#bytes.buffer);
+  }
+
+  settings({ streams, window, idleTimeout }: Settings): void {
+    this.#header(FrameType.settings, 0, 12);
+    for (const value of [streams, window, idleTimeout]) this.#u32(value);
+  }
+
+  /** A frame whose payload is one number. */
+  control(type: number, id: number, value: number): void {
+    this.#header(type, id, 4);
+    this.#u32(value);
+  }
+
+  data(id: number, flags: number, payload: Uint8Array): void {
+    this.#header(FrameType.data | flags, id, payload.length);
+    this.#bytes.set(payload, this.#end);
+    this.#end += payload.length;
+  }
+
+  close(code: number, reason: string): void {
+    const text = truncate(reason);
+    this.#header(FrameType.close, 0, 4 + text.length);
+    this.#u32(code);
+    this.#bytes.set(text, this.#end);
+    this.#end += text.length;
+  }
+
+  #header(type: number, id: number, length: number): void {
+    this.#view.setUint32(this.#end, (type << 24 | length) >>> 0);
+    this.#view.setUint32(this.#end + 4, id);
+    this.#end += HEADER_SIZE;
+  }
+
+  #u32(value: number): void {
+    this.#view.setUint32(this.#end, value);
+    this.#end += 4;
+  }
+}
+
+/** The text as UTF-8, cut in front of the character that does not fit. */
+function truncate(text: string): Uint8Array {
+  const bytes = new Uint8Array(MAX_REASON);
+  return bytes.subarray(0, new TextEncoder().encodeInto(text, bytes).written);
+}

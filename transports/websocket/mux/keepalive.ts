@@ -1,0 +1,67 @@
+/** Asks a silent peer for a sign, and notices when none comes. */
+
+/** Milliseconds below which no idle timeout goes, whatever the peer asks for. */
+const LEAST_IDLE = 100;
+
+export interface KeepaliveOptions {
+  /** Milliseconds between signs. */
+  keepAlive: number;
+  /** Milliseconds of silence after which the peer counts as dead. */
+  idleTimeout: number;
+  /** Asks on every round, not only when the peer was silent in it; one side is enough. */
+  always: boolean;
+  ask(): void;
+  dead(silence: number): void;
+}
+
+/** One timer for both; receiving costs a look at the clock and nothing else. */
+export class Keepalive {
+  readonly #options: KeepaliveOptions;
+  #idle: number;
+  #receivedAt = performance.now();
+  #dueAt = 0;
+  #timer: ReturnType<typeof setTimeout> | undefined;
+
+  constructor(options: KeepaliveOptions) {
+    this.#options = options;
+    this.#idle = Math.max(LEAST_IDLE, options.idleTimeout);
+    this.#arm(this.#period);
+  }
+
+  /** The peer gives up after this many milliseconds of silence: the shorter bound holds for both. */
+  limit(idleTimeout: number): void {
+    this.#idle = Math.max(LEAST_IDLE, Math.min(this.#idle, idleTimeout));
+    this.#arm(this.#period);
+  }
+
+  received(): void {
+    this.#receivedAt = performance.now();
+  }
+
+  stop(): void {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+  }
+
+  get #period(): number {
+    return Math.min(this.#options.keepAlive, this.#idle / 3);
+  }
+
+  #arm(ms: number): void {
+    clearTimeout(this.#timer);
+    this.#dueAt = performance.now() + ms;
+    this.#timer = setTimeout(() => this.#tick(), ms);
+  }
+
+  #tick(): void {
+    const now = performance.now();
+    // A timer this late means that the program itself stood still, and that what the peer sent
+    // meanwhile is still unread: it gets one more round.
+    const late = now - this.#dueAt > this.#period;
+    if (late) this.#receivedAt = Math.max(this.#receivedAt, now - this.#idle + this.#period);
+    const silence = now - this.#receivedAt;
+    if (silence >= this.#idle) return this.#options.dead(silence);
+    if (this.#options.always || silence >= this.#period) this.#options.ask();
+    this.#arm(Math.max(1, Math.min(this.#period, this.#idle - silence)));
+  }
+}

@@ -1,0 +1,158 @@
+/** The reading direction of a stream: holds what came, and grants credit as it is taken. */
+
+import { TunnelError } from "../../../core/errors.ts";
+import type { Batch } from "./batch.ts";
+import { ChunkQueue } from "./chunk_queue.ts";
+import { Flag, FrameType, violation } from "./frame.ts";
+import { openFirst } from "./send_half.ts";
+import type { StreamPort } from "./stream.ts";
+
+/** Bytes that the peer may send on a stream at first. */
+export const INITIAL_WINDOW = 256 * 1024;
+/** Bytes to which a stream's window grows at most. */
+export const MAX_WINDOW = 4 * 1024 * 1024;
+
+export class ReceiveHalf {
+  readonly readable: ReadableStream<Uint8Array>;
+  readonly #port: StreamPort;
+  readonly #queue = new ChunkQueue();
+  #controller!: ReadableStreamDefaultController<Uint8Array>;
+  /** A reader waits, and the queue is empty. */
+  #wanted = false;
+  #window = INITIAL_WINDOW;
+  /** Bytes that the peer may still send. */
+  #allowed = INITIAL_WINDOW;
+  /** Bytes that the reader took and the peer was not told of yet. */
+  #taken = 0;
+  /** The peer used up its credit since it was last given some. */
+  #blocked = false;
+  #grantedAt = performance.now();
+  /** The peer has sent its last frame of this direction. */
+  #ended = false;
+  #cancelled = false;
+  #stopOwed = false;
+  #done = false;
+
+  constructor(port: StreamPort) {
+    this.#port = port;
+    this.readable = new ReadableStream<Uint8Array>({
+      start: (controller) => void (this.#controller = controller),
+      pull: () => this.#pull(),
+      cancel: () => this.#cancel(),
+    }, { highWaterMark: 0 });
+  }
+
+  /** True when nothing comes any more and nothing is left to read. */
+  get done(): boolean {
+    return this.#done;
+  }
+
+  /** Takes a DATA frame. */
+  receive(flags: number, payload: Uint8Array): void {
+    if (this.#ended) throw violation("DATA came behind the end of its stream");
+    if (payload.length > this.#allowed) throw violation("DATA came beyond the credit");
+    this.#allowed -= payload.length;
+    if (flags & Flag.blocked) this.#blocked = true;
+    if (payload.length > 0 && !this.#cancelled) this.#deliver(payload);
+    if (flags & Flag.end) {
+      this.#ended = true;
+      this.#closeWhenRead();
+    }
+  }
+
+  /** The peer's writer gave up. */
+  reset(code: number): void {
+    if (this.#ended) throw violation("RESET came behind the end of its stream");
+    this.#ended = true;
+    const state = `the peer aborted it${code ? ` (code ${code})` : ""}`;
+    if (!this.#cancelled) {
+      this.#controller.error(new TunnelError("reset", { action: "read from the stream", state }));
+    }
+    this.#finish();
+  }
+
+  /** The session has ended, and this with it. */
+  fail(error: TunnelError): void {
+    if (this.#done) return;
+    this.#done = true;
+    this.#queue.clear();
+    if (!this.#cancelled) this.#controller.error(error);
+  }
+
+  /** Adds a STOP or a CREDIT, if one is owed. */
+  emitControl(batch: Batch): void {
+    if (this.#ended || this.#done) return;
+    if (this.#cancelled) {
+      if (!this.#stopOwed) return;
+      this.#stopOwed = false;
+      batch.control(FrameType.stop, openFirst(batch, this.#port), 0);
+    } else if (this.#taken > 0) {
+      const credit = this.#taken + this.#growth();
+      this.#taken = 0;
+      this.#allowed += credit;
+      batch.control(FrameType.credit, this.#port.announce(), credit);
+    }
+  }
+
+  #pull(): void {
+    const bytes = this.#queue.shift();
+    if (!bytes) {
+      this.#wanted = true;
+      return;
+    }
+    this.#take(bytes);
+    this.#closeWhenRead();
+  }
+
+  #deliver(payload: Uint8Array): void {
+    if (!this.#wanted) return this.#queue.push(payload);
+    this.#wanted = false;
+    const bytes = new Uint8Array(payload.length);
+    bytes.set(payload);
+    this.#take(bytes);
+  }
+
+  #take(bytes: Uint8Array): void {
+    this.#taken += bytes.length;
+    // Half a window at a time: a frame for each chunk would cost more than it gains.
+    if (!this.#ended && this.#taken * 2 >= this.#window) this.#port.scheduleControl(this);
+    this.#controller.enqueue(bytes);
+  }
+
+  #closeWhenRead(): void {
+    if (!this.#ended || this.#done || !this.#queue.empty) return;
+    if (!this.#cancelled) this.#controller.close();
+    this.#finish();
+  }
+
+  #cancel(): void {
+    this.#cancelled = true;
+    this.#queue.clear();
+    if (this.#ended) return this.#finish();
+    this.#stopOwed = true;
+    this.#port.scheduleControl(this);
+  }
+
+  /**
+   * The window doubles while it is what holds the peer back: it was used up, and the reader emptied
+   * it within two round trips. A window that outlasts that only fills buffers on the way.
+   */
+  #growth(): number {
+    const now = performance.now();
+    const quick = now - this.#grantedAt < 2 * this.#port.roundTrip();
+    this.#grantedAt = now;
+    const wanted = this.#blocked && quick ? Math.min(this.#window, MAX_WINDOW - this.#window) : 0;
+    this.#blocked = false;
+    const growth = wanted > 0 ? this.#port.takeGrowth(wanted) : 0;
+    this.#window += growth;
+    return growth;
+  }
+
+  #finish(): void {
+    if (this.#done) return;
+    this.#done = true;
+    this.#queue.clear();
+    this.#port.giveGrowth(this.#window - INITIAL_WINDOW);
+    this.#port.halfDone();
+  }
+}
