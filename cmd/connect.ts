@@ -5,7 +5,7 @@ import { dial } from "../core/dial.ts";
 import { type Duplex, join } from "../core/duplex.ts";
 import { toTunnelError, TunnelError } from "../core/errors.ts";
 import { parseDeviceId, parseTarget } from "../core/names.ts";
-import { listenTcp } from "../transports/tcp.ts";
+import { listenTcp } from "../transports/tcp/tcp.ts";
 import type { Context } from "./context.ts";
 import { parseListen } from "./parse.ts";
 import { print, stdioDuplex } from "./process.ts";

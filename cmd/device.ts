@@ -5,7 +5,7 @@ import { serveDials } from "../core/device.ts";
 import { superviseEndpoint } from "../core/endpoint.ts";
 import { TunnelError } from "../core/errors.ts";
 import { parseDeviceId, parseRelayUrl, parseTarget } from "../core/names.ts";
-import { connectTcp } from "../transports/tcp.ts";
+import { connectTcp } from "../transports/tcp/tcp.ts";
 import { AGENT, type Context, makeConnector } from "./context.ts";
 import { claimOf, identityFor } from "./enrol.ts";
 import { print, stopSignal } from "./process.ts";

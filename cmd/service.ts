@@ -45,6 +45,10 @@ export async function withService<T>(
     await first.promise;
     const failed = running.then(() => Promise.reject(abortError(stop, "run")));
     return await Promise.race([work({ supervisor, stop }), failed]);
+  } catch (cause) {
+    // What the signal cut short is not a failure of its own.
+    if (interrupted.aborted) throw abortError(interrupted, "run");
+    throw cause;
   } finally {
     ending.abort();
     await running.catch(() => {}); // Its failure has reached the caller through the race above.

@@ -1,6 +1,6 @@
 /** The server's side: TLS connections that wait to be admitted, and their upgrade. */
 
-import { delay, throwIfAborted, withDeadline } from "../../core/deadline.ts";
+import { throwIfAborted, withDeadline } from "../../core/deadline.ts";
 import { toTunnelError, TunnelError } from "../../core/errors.ts";
 import type {
   Incoming,
@@ -21,12 +21,10 @@ import {
 import { MAX_MESSAGE } from "./mux/batch.ts";
 import { multiplex } from "./mux/session.ts";
 import { WebSocketConnection } from "./socket.ts";
-import { closeConn } from "./tcp.ts";
+import { listenTls, type ServerConn, type TlsServer } from "./tls_server.ts";
 
 /** Milliseconds from the accepted connection to the session. */
 const ACCEPT_TIMEOUT = 10_000;
-/** Milliseconds before accepting goes on when the system had no connection to give. */
-const ACCEPT_PAUSE = 100;
 /** Milliseconds that a client has to take a response and go. */
 const LINGER = 1_000;
 
@@ -35,61 +33,37 @@ export type RequestHandler = (
   request: RequestHead & { readonly remote: RemoteAddress },
 ) => HttpResponse | Promise<HttpResponse>;
 
-/** @throws {TunnelError} `usage` when the port cannot be had or the certificate is unfit */
-export function listen(
+/** @throws {TunnelError} `unavailable` when the port cannot be had, `usage` for a bad certificate */
+export async function listen(
   { hostname, port, cert, key, limits }: ListenOptions,
   onRequest: RequestHandler,
-): Listener {
-  let tls: Deno.TlsListener;
+): Promise<Listener> {
   try {
-    tls = Deno.listenTls({ hostname, port, cert, key, alpnProtocols: ["http/1.1"] });
+    const server = await listenTls({ hostname, port, cert, key });
+    return new WebSocketListener(server, { limits, onRequest });
   } catch (cause) {
-    if (!(cause instanceof Deno.errors.InvalidData)) throw bindError(cause, "TCP", hostname, port);
-    throw new TunnelError("usage", {
-      action: `listen on TCP ${hostname}:${port}`,
-      state: "the certificate and its key do not fit",
-      remedy: "give both in PEM, and the key of this very certificate",
-      cause,
-    });
+    throw cause instanceof TunnelError ? cause : bindError(cause, "TCP", hostname, port);
   }
-  return new WebSocketListener(tls, (conn) => new WebSocketIncoming(conn, { limits, onRequest }));
 }
 
 class WebSocketListener implements Listener {
   readonly transport = "websocket";
   readonly address: RemoteAddress;
-  readonly #tls: Deno.TlsListener;
-  readonly #admit: (conn: Deno.TlsConn) => Incoming;
-  readonly #stopped = new AbortController();
+  readonly #server: TlsServer;
+  readonly #options: AcceptOptions;
 
-  constructor(tls: Deno.TlsListener, admit: (conn: Deno.TlsConn) => Incoming) {
-    const { hostname, port } = tls.addr as Deno.NetAddr;
-    this.address = { hostname, port };
-    this.#tls = tls;
-    this.#admit = admit;
+  constructor(server: TlsServer, options: AcceptOptions) {
+    this.address = server.address;
+    this.#server = server;
+    this.#options = options;
   }
 
   async *[Symbol.asyncIterator](): AsyncGenerator<Incoming> {
-    const { signal } = this.#stopped;
-    while (!signal.aborted) {
-      let conn: Deno.TlsConn;
-      try {
-        conn = await this.#tls.accept();
-      } catch {
-        // One connection was gone again, or the system is out of descriptors: both pass. Nothing
-        // tells when the second has, so without a pause this would spin.
-        await delay(ACCEPT_PAUSE, signal);
-        continue;
-      }
-      yield this.#admit(conn);
-    }
+    for await (const conn of this.#server) yield new WebSocketIncoming(conn, this.#options);
   }
 
   close(): Promise<void> {
-    if (!this.#stopped.signal.aborted) {
-      this.#stopped.abort();
-      this.#tls.close();
-    }
+    this.#server.close();
     return Promise.resolve();
   }
 
@@ -106,12 +80,11 @@ interface AcceptOptions {
 class WebSocketIncoming implements Incoming {
   readonly transport = "websocket";
   readonly remote: RemoteAddress;
-  readonly #conn: Deno.TlsConn;
+  readonly #conn: ServerConn;
   readonly #options: AcceptOptions;
 
-  constructor(conn: Deno.TlsConn, options: AcceptOptions) {
-    const { hostname, port } = conn.remoteAddr;
-    this.remote = { hostname, port };
+  constructor(conn: ServerConn, options: AcceptOptions) {
+    this.remote = conn.remote;
     this.#conn = conn;
     this.#options = options;
   }
@@ -127,14 +100,14 @@ class WebSocketIncoming implements Incoming {
   }
 
   refuse(): void {
-    closeConn(this.#conn);
+    this.#conn.close();
   }
 
   async #upgrade(signal: AbortSignal, action: string): Promise<Session> {
     const conn = this.#conn;
     // Closing is what ends a wait for a slow client; the wait then throws. It stays on, so that a
     // session that comes at the last moment is not left behind: the signal is this call's own.
-    signal.addEventListener("abort", () => closeConn(conn), { once: true });
+    signal.addEventListener("abort", () => conn.close(), { once: true });
     try {
       await conn.handshake();
       const { text, rest } = await readHead(conn);
@@ -145,7 +118,7 @@ class WebSocketIncoming implements Incoming {
       throwIfAborted(signal, action);
       return this.#open(rest, new TextEncoder().encode(answer));
     } catch (cause) {
-      closeConn(conn);
+      conn.close();
       throw cause;
     }
   }
@@ -156,8 +129,7 @@ class WebSocketIncoming implements Incoming {
       maxMessage: MAX_MESSAGE,
       rest,
       preface,
-      // Deno has no switch for it on a server's TLS connection.
-      nagle: true,
+      nagle: this.#conn.nagle,
     });
     const { remote, transport } = this;
     return multiplex(socket, { role: "server", transport, remote, limits: this.#options.limits });
@@ -168,7 +140,7 @@ class WebSocketIncoming implements Incoming {
     await writeAll(conn, formatResponse(response));
     await conn.closeWrite();
     // Ending a connection with unread bytes would reset it, and the answer with it.
-    const timer = setTimeout(() => closeConn(conn), LINGER);
+    const timer = setTimeout(() => conn.close(), LINGER);
     const scrap = new Uint8Array(4096);
     try {
       while (await conn.read(scrap) !== null);
@@ -181,6 +153,6 @@ class WebSocketIncoming implements Incoming {
   }
 }
 
-async function writeAll(conn: Deno.Conn, bytes: Uint8Array): Promise<void> {
+async function writeAll(conn: ServerConn, bytes: Uint8Array): Promise<void> {
   for (let at = 0; at < bytes.length;) at += await conn.write(bytes.subarray(at));
 }

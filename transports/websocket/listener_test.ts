@@ -117,11 +117,11 @@ test("closing a listener ends its iteration, and leaves sessions alone", async (
   assert.is(await exchange(session, "after"), "after");
 });
 
-test("a port in use is a usage error that names it", async () => {
+test("a port in use is an error that names it", async () => {
   await using server = await serve();
   const options = { hostname: "127.0.0.1", port: server.port, cert, key };
   const error = await websocket.listen(options).catch((error) => error);
-  assert.ok(error instanceof TunnelError && error.code === "usage", String(error));
+  assert.ok(error instanceof TunnelError && error.code === "unavailable", String(error));
   assert.match(error.message, new RegExp(`${server.port}.*another program`));
 });
 

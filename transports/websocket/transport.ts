@@ -32,7 +32,7 @@ export function websocketTransport(options: WebSocketTransportOptions = {}): Tra
   return {
     name: "websocket",
     connect: (url, options) => connect(url, options, env),
-    listen: (options) => Promise.resolve().then(() => listen(options, onRequest)),
+    listen: (options) => listen(options, onRequest),
   };
 }
 

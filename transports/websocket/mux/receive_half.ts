@@ -6,11 +6,10 @@ import { ChunkQueue } from "./chunk_queue.ts";
 import { Flag, FrameType, violation } from "./frame.ts";
 import { openFirst } from "./send_half.ts";
 import type { StreamPort } from "./stream.ts";
+import { WindowTuner } from "./window_tuner.ts";
 
 /** Bytes that the peer may send on a stream at first. */
 export const INITIAL_WINDOW = 256 * 1024;
-/** Bytes to which a stream's window grows at most. */
-export const MAX_WINDOW = 4 * 1024 * 1024;
 
 export class ReceiveHalf {
   readonly readable: ReadableStream<Uint8Array>;
@@ -24,9 +23,7 @@ export class ReceiveHalf {
   #allowed = INITIAL_WINDOW;
   /** Bytes that the reader took and the peer was not told of yet. */
   #taken = 0;
-  /** The peer used up its credit since it was last given some. */
-  #blocked = false;
-  #grantedAt = performance.now();
+  readonly #tuner = new WindowTuner(performance.now());
   /** The peer has sent its last frame of this direction. */
   #ended = false;
   #cancelled = false;
@@ -52,7 +49,7 @@ export class ReceiveHalf {
     if (this.#ended) throw violation("DATA came behind the end of its stream");
     if (payload.length > this.#allowed) throw violation("DATA came beyond the credit");
     this.#allowed -= payload.length;
-    if (flags & Flag.blocked) this.#blocked = true;
+    if (flags & Flag.blocked) this.#tuner.blocked();
     if (payload.length > 0 && !this.#cancelled) this.#deliver(payload);
     if (flags & Flag.end) {
       this.#ended = true;
@@ -133,16 +130,9 @@ export class ReceiveHalf {
     this.#port.scheduleControl(this);
   }
 
-  /**
-   * The window doubles while it is what holds the peer back: it was used up, and the reader emptied
-   * it within two round trips. A window that outlasts that only fills buffers on the way.
-   */
   #growth(): number {
-    const now = performance.now();
-    const quick = now - this.#grantedAt < 2 * this.#port.roundTrip();
-    this.#grantedAt = now;
-    const wanted = this.#blocked && quick ? Math.min(this.#window, MAX_WINDOW - this.#window) : 0;
-    this.#blocked = false;
+    const roundTrip = this.#port.roundTrip();
+    const wanted = this.#tuner.growth(this.#window, this.#taken, roundTrip, performance.now());
     const growth = wanted > 0 ? this.#port.takeGrowth(wanted) : 0;
     this.#window += growth;
     return growth;

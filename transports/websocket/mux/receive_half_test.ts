@@ -1,58 +1,45 @@
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
-import { Batch } from "./batch.ts";
 import { ChunkQueue } from "./chunk_queue.ts";
-import { Flag } from "./frame.ts";
-import { INITIAL_WINDOW, MAX_WINDOW, ReceiveHalf } from "./receive_half.ts";
+import { INITIAL_WINDOW, ReceiveHalf } from "./receive_half.ts";
 import type { StreamPort } from "./stream.ts";
+import { MAX_WINDOW, WindowTuner } from "./window_tuner.ts";
 
-const test = suite("ReceiveHalf");
+const test = suite("mux receiving");
 
-/** One window of data, read at once; answers what credit comes back for it. */
-async function turnOver(half: ReceiveHalf, bytes: number, flags: number): Promise<number> {
-  const reader = half.readable.getReader();
-  half.receive(flags, new Uint8Array(bytes));
-  await reader.read();
-  reader.releaseLock();
-  const batch = new Batch(0);
-  half.emitControl(batch);
-  const credit = batch.empty ? 0 : new DataView(batch.message.slice().buffer).getUint32(8);
-  batch.release();
-  return credit;
-}
-
-test("a window that holds the peer back doubles, up to its limit", async () => {
-  const half = new ReceiveHalf(port({ roundTrip: Infinity }));
+test("a window doubles each round trip while it holds the sender back, up to its limit", () => {
+  const tuner = new WindowTuner(0);
   let window = INITIAL_WINDOW;
-  while (window < MAX_WINDOW) {
-    assert.is(await turnOver(half, window, Flag.blocked), 2 * window);
-    window *= 2;
+  for (let now = 50; window < MAX_WINDOW; now += 50) {
+    tuner.blocked();
+    const growth = tuner.growth(window, window, 50, now);
+    assert.is(growth, window);
+    window += growth;
   }
-  assert.is(await turnOver(half, window, Flag.blocked), window);
+  tuner.blocked();
+  assert.is(tuner.growth(window, window, 50, 1_000_000), 0);
 });
 
-test("a window stays when the peer was not held back", async () => {
-  const half = new ReceiveHalf(port({ roundTrip: Infinity }));
-  assert.is(await turnOver(half, INITIAL_WINDOW, 0), INITIAL_WINDOW);
+test("a window stays when the sender was not held back", () => {
+  assert.is(new WindowTuner(0).growth(INITIAL_WINDOW, INITIAL_WINDOW, 50, 50), 0);
 });
 
-test("a window stays when it outlasts the round trip", async () => {
-  const half = new ReceiveHalf(port({ roundTrip: 0 }));
-  assert.is(await turnOver(half, INITIAL_WINDOW, Flag.blocked), INITIAL_WINDOW);
+test("a window stays when it outlasts the round trip twice", () => {
+  const tuner = new WindowTuner(0);
+  tuner.blocked();
+  assert.is(tuner.growth(INITIAL_WINDOW, INITIAL_WINDOW, 50, 100), 0);
 });
 
-test("windows grow no further than the session's share, and give it back at the end", async () => {
-  const share = { left: 100_000 };
-  const half = new ReceiveHalf(port({ roundTrip: Infinity, share }));
-  assert.is(await turnOver(half, INITIAL_WINDOW, Flag.blocked), INITIAL_WINDOW + 100_000);
-  assert.is(share.left, 0);
-  half.reset(0);
-  assert.is(share.left, 100_000);
+test("a window stays when a burst was read in less than a round trip", () => {
+  const tuner = new WindowTuner(0);
+  tuner.blocked();
+  assert.is(tuner.growth(INITIAL_WINDOW, INITIAL_WINDOW, 50, 1), 0);
+  assert.is(tuner.growth(INITIAL_WINDOW, INITIAL_WINDOW, 0.05, 3), 0);
 });
 
 test("credit is asked for once half a window was read, not when it came", async () => {
   let asked = 0;
-  const half = new ReceiveHalf({ ...port({ roundTrip: 0 }), scheduleControl: () => asked++ });
+  const half = new ReceiveHalf({ ...port(), scheduleControl: () => asked++ });
   const reader = half.readable.getReader();
   for (let i = 0; i < 4; i++) half.receive(0, new Uint8Array(65_536));
   assert.is(asked, 0);
@@ -87,22 +74,16 @@ test("ChunkQueue puts small payloads together", () => {
   assert.is(chunks, Math.ceil(10_000 / 4_096));
 });
 
-function port(
-  { roundTrip, share = { left: Infinity } }: { roundTrip: number; share?: { left: number } },
-): StreamPort {
+function port(): StreamPort {
   return {
     announced: true,
     announce: () => 1,
     halfDone: () => {},
     scheduleData: () => {},
     scheduleControl: () => {},
-    roundTrip: () => roundTrip,
-    takeGrowth: (bytes) => {
-      const taken = Math.min(bytes, share.left);
-      share.left -= taken;
-      return taken;
-    },
-    giveGrowth: (bytes) => void (share.left += bytes),
+    roundTrip: () => 0,
+    takeGrowth: () => 0,
+    giveGrowth: () => {},
   };
 }
 

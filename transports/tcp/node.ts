@@ -1,18 +1,15 @@
-/**
- * The local side of a tunnel: TCP sockets as {@linkcode Duplex}, dialled by a device and accepted by
- * a service. By `node:net`, which can send a RST where Deno's own sockets cannot, and which Node has
- * too.
- */
+/** Local TCP sockets by `node:net`: Node has it, and it can send a RST where Deno's own cannot. */
 
 import net from "node:net";
-import { TunnelError } from "../core/errors.ts";
-import type { Duplex } from "../core/duplex.ts";
+import { TunnelError } from "../../core/errors.ts";
+import type { Duplex } from "../../core/duplex.ts";
+import type { ConnectTcp, ListenTcp } from "./tcp.ts";
 
 /** Connects to a target; half-open sockets are kept, Nagle's algorithm is off. */
-export function connectTcp(
-  { hostname, port }: { hostname: string; port: number },
-  signal: AbortSignal,
-): Promise<Duplex> {
+export const connectTcp: ConnectTcp = (
+  { hostname, port },
+  signal,
+) => {
   const socket = net.connect({
     host: hostname,
     port,
@@ -33,21 +30,10 @@ export function connectTcp(
     signal.addEventListener("abort", onAbort, { once: true });
     if (signal.aborted) onAbort();
   });
-}
+};
 
-/** A local listener; each connection is handed to `onConnection`. */
-export interface TcpListener extends AsyncDisposable {
-  readonly hostname: string;
-  readonly port: number;
-  /** Stops accepting; open connections go on. */
-  close(): Promise<void>;
-}
-
-/** @throws {TunnelError} `unavailable` when the address cannot be bound */
-export function listenTcp(
-  { hostname, port }: { hostname: string; port: number },
-  onConnection: (socket: Duplex) => void,
-): Promise<TcpListener> {
+/** Listens; see {@linkcode ListenTcp}. */
+export const listenTcp: ListenTcp = ({ hostname, port }, onConnection) => {
   const server = net.createServer(
     { allowHalfOpen: true, noDelay: true, pauseOnConnect: true },
     (socket) => onConnection(new TcpSocket(socket)),
@@ -73,7 +59,7 @@ export function listenTcp(
       });
     });
   });
-}
+};
 
 class TcpSocket implements Duplex {
   readonly #socket: net.Socket;
@@ -134,9 +120,7 @@ class TcpSocket implements Duplex {
 
   reset(error: TunnelError): void {
     this.#fail(error);
-    // Deno before 2.9 has no way to send a RST: there the peer sees an end.
-    if (typeof this.#socket.resetAndDestroy === "function") this.#socket.resetAndDestroy();
-    else this.#socket.destroy();
+    this.#socket.resetAndDestroy();
   }
 
   #fail(error: TunnelError): void {

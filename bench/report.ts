@@ -1,0 +1,63 @@
+/** How results are shown: as a table, or as JSON for a program. */
+
+import { table } from "../cmd/table.ts";
+import type { Row } from "./measure.ts";
+
+/** What the figures were taken on; they mean nothing without it. */
+export interface Conditions {
+  readonly quick: boolean;
+  readonly rounds: number;
+  readonly deno: string;
+  readonly system: string;
+  readonly cpus: number;
+  /** The load of the last minute, when it began. */
+  readonly load: number;
+  readonly began: string;
+}
+
+export function conditions(quick: boolean, rounds: number): Conditions {
+  return {
+    quick,
+    rounds,
+    deno: Deno.version.deno,
+    system: `${Deno.build.os} ${Deno.build.arch}`,
+    cpus: navigator.hardwareConcurrency,
+    load: Deno.loadavg()[0]!,
+    began: new Date().toISOString(),
+  };
+}
+
+export function formatTable(rows: readonly Row[], conditions: Conditions): string {
+  const { quick, rounds, deno, system, cpus, load } = conditions;
+  const lines = [["case", "contender", "median", "spread", "to bare"]];
+  let last = "";
+  for (const row of rows) {
+    const what = row.metric ? `${row.case}, ${row.metric}` : row.case;
+    lines.push([what === last ? "" : what, ...cells(row)]);
+    last = what;
+  }
+  return [
+    `Deno ${deno}, ${system}, ${cpus} CPUs, load ${load.toFixed(2)}, all on one machine, ` +
+    `${count(rounds, "round")}${quick ? ", quick: a first impression" : ""}.`,
+    "",
+    table(lines),
+    "",
+    "spread: largest less smallest round, as a share of the median. to bare: the ratio to the",
+    "reference program of the same transport, round by round; above 1 is more of what is measured.",
+  ].join("\n");
+}
+
+function cells(row: Row): string[] {
+  if (row.median === undefined) return [row.contender, "FAILED", "", row.failed!.slice(0, 160)];
+  const ratio = row.ratio === undefined ? "" : row.ratio.toFixed(2);
+  const spread = row.rounds.length > 1 ? `${(row.spread! * 100).toFixed(0)} %` : "";
+  return [row.contender, `${row.median.toFixed(0).padStart(6)} ${row.unit}`, spread, ratio];
+}
+
+export function formatJson(rows: readonly Row[], conditions: Conditions): string {
+  return JSON.stringify({ ...conditions, results: rows }, null, 2);
+}
+
+function count(number: number, noun: string): string {
+  return `${number} ${noun}${number === 1 ? "" : "s"}`;
+}

@@ -1,0 +1,99 @@
+/**
+ * The far end of the load: a TCP server that the device connects to. A connection begins with nine
+ * bytes, what to do and how much of it:
+ *
+ *     u8 order | u64 bytes (big-endian)
+ *
+ *     0 echo      everything, to the end
+ *     1 take      so many bytes, then answer with one
+ *     2 give      so many bytes, then end
+ */
+
+export const Order = { echo: 0, take: 1, give: 2 } as const;
+
+export const ORDER_LENGTH = 9;
+/** Bytes that one call reads or writes at most; the load generator must not be what is slow. */
+export const BLOCK = 256 * 1024;
+
+export function encodeOrder(order: number, bytes = 0): Uint8Array<ArrayBuffer> {
+  const message = new Uint8Array(ORDER_LENGTH);
+  message[0] = order;
+  new DataView(message.buffer).setBigUint64(1, BigInt(bytes));
+  return message;
+}
+
+export interface Target extends Disposable {
+  readonly port: number;
+}
+
+/** Starts it on a free port of 127.0.0.1. */
+export function startTarget(): Target {
+  const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  serve(listener);
+  return { port: listener.addr.port, [Symbol.dispose]: () => listener.close() };
+}
+
+async function serve(listener: Deno.TcpListener): Promise<void> {
+  for await (const conn of listener) {
+    conn.setNoDelay(true);
+    // Whoever gave the order sees for himself that it was not carried out.
+    obey(conn).catch(() => {}).finally(() => conn.close());
+  }
+}
+
+async function obey(conn: Deno.TcpConn): Promise<void> {
+  const head = new Uint8Array(ORDER_LENGTH);
+  await readFull(conn, head);
+  const bytes = Number(new DataView(head.buffer).getBigUint64(1));
+  switch (head[0]) {
+    case Order.echo:
+      return await echo(conn);
+    case Order.take:
+      await take(conn, bytes);
+      return await writeAll(conn, new Uint8Array(1));
+    case Order.give:
+      return await give(conn, bytes);
+  }
+}
+
+async function echo(conn: Deno.TcpConn): Promise<void> {
+  const buffer = new Uint8Array(4 * 1024);
+  for (let count; (count = await conn.read(buffer)) !== null;) {
+    await writeAll(conn, buffer.subarray(0, count));
+  }
+}
+
+/** Reads so many bytes. @throws {Error} when there are fewer */
+export async function take(conn: Deno.TcpConn, bytes: number): Promise<void> {
+  const buffer = new Uint8Array(BLOCK);
+  for (let left = bytes; left > 0;) {
+    const count = await conn.read(buffer);
+    if (count === null) throw new Error(`the connection ended ${left} of ${bytes} bytes early`);
+    left -= count;
+    if (left < 0) throw new Error(`${-left} bytes came that nobody sent`);
+  }
+}
+
+/** Writes so many bytes. */
+export async function give(conn: Deno.TcpConn, bytes: number): Promise<void> {
+  for (let left = bytes; left > 0;) {
+    left -= await conn.write(left < BLOCK ? DATA.subarray(0, left) : DATA);
+  }
+}
+
+// Random, so that nothing on the way can make it smaller.
+const DATA = new Uint8Array(BLOCK);
+for (let at = 0; at < BLOCK; at += 65_536) crypto.getRandomValues(DATA.subarray(at, at + 65_536));
+
+export async function writeAll(conn: Deno.TcpConn, bytes: Uint8Array): Promise<void> {
+  for (let at = 0; at < bytes.length;) at += await conn.write(bytes.subarray(at));
+}
+
+/** Fills the buffer. @throws {Error} when the connection ends before */
+export async function readFull(conn: Deno.TcpConn, buffer: Uint8Array): Promise<void> {
+  for (let at = 0; at < buffer.length;) {
+    const count = await conn.read(buffer.subarray(at));
+    if (count === null) throw new Error(`the connection ended after ${at} bytes`);
+    at += count;
+  }
+}

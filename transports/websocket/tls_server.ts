@@ -1,0 +1,74 @@
+/**
+ * TLS on the server's side: connections that have not shaken hands yet, and their bytes.
+ *
+ * Deno has two ways to it, and each lacks something. `Deno.listenTls` cannot end a connection whose
+ * handshake has not finished, so a client that says nothing keeps its descriptor for as long as it
+ * likes, and it has no switch for Nagle's algorithm. `node:tls` has both, but before Deno 2.9 it
+ * cannot serve from a socket that was accepted first. So the second is taken where it works.
+ */
+
+import { createPrivateKey, X509Certificate } from "node:crypto";
+import { TunnelError } from "../../core/errors.ts";
+import type { RemoteAddress } from "../../core/transport.ts";
+import type { ByteConn } from "./socket.ts";
+import { listenDenoTls } from "./tls_server_deno.ts";
+import { listenNodeTls } from "./tls_server_node.ts";
+
+/** A connection as it was accepted, before anything was spent on it. */
+export interface ServerConn extends ByteConn {
+  readonly remote: RemoteAddress;
+  /** True where small writes may be held back (RFC 1122, section 4.2.3.4). */
+  readonly nagle: boolean;
+  /** Finishes the TLS handshake; call it before reading and writing. */
+  handshake(): Promise<void>;
+  /** Ends this direction, after what was written. */
+  closeWrite(): Promise<void>;
+  /** Ends both at once; any number of times. */
+  close(): void;
+}
+
+/** Yields connections until it is closed. */
+export interface TlsServer extends AsyncIterable<ServerConn> {
+  readonly address: RemoteAddress;
+  close(): void;
+}
+
+export interface TlsServerOptions {
+  hostname: string;
+  port: number;
+  /** PEM, the chain and its private key. */
+  cert: string;
+  key: string;
+}
+
+/** Application-Layer Protocol Negotiation (RFC 7301): what a browser offers for a WebSocket. */
+export const ALPN = ["http/1.1"];
+
+/**
+ * @throws {TunnelError} `usage` when certificate and key do not fit; what the system says when the
+ * address cannot be had, as one of `Deno.errors`
+ */
+export async function listenTls(options: TlsServerOptions): Promise<TlsServer> {
+  checkPair(options);
+  return canServeByNode() ? await listenNodeTls(options) : listenDenoTls(options);
+}
+
+/** True since Deno 2.9. */
+function canServeByNode(): boolean {
+  const [major = 0, minor = 0] = Deno.version.deno.split(".").map(Number);
+  if (Deno.env.get("DENOTLS")) return false;
+  return major > 2 || (major === 2 && minor >= 9);
+}
+
+function checkPair({ hostname, port, cert, key }: TlsServerOptions): void {
+  let state = "the key is not that of the certificate";
+  let problem: unknown;
+  try {
+    if (new X509Certificate(cert).checkPrivateKey(createPrivateKey(key))) return;
+  } catch (cause) {
+    [state, problem] = ["the certificate or its key cannot be read", cause];
+  }
+  const action = `listen on TCP ${hostname}:${port}`;
+  const remedy = "give both in PEM, and the key of this very certificate";
+  throw new TunnelError("usage", { action, state, remedy, cause: problem });
+}
