@@ -27,6 +27,8 @@ export interface Context {
 export function makeContext(options: Options, level: Level): Context {
   const env = (name: string) => Deno.env.get(name);
   const path = options.text("home");
+  // Wrong words are found before anything is done with the right ones.
+  parseTransport(options.text("transport"));
   return {
     options,
     env,

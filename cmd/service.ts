@@ -37,7 +37,7 @@ export async function withService<T>(
     agent: AGENT,
     log: context.log,
     onUp: () => first.resolve(),
-    onDown: (error) => first.reject(error),
+    supervisor: { failFast: true },
   });
   const running = supervisor.run(stop);
   running.then(() => first.reject(abortError(stop, "connect")), first.reject);

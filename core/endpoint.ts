@@ -1,6 +1,5 @@
 /** A device's or operator's presence at its relay: an identity, a way to connect, and a supervisor. */
 
-import type { TunnelError } from "./errors.ts";
 import { audienceOf } from "./identity/proof.ts";
 import { type Claim, type Link, newInstance, signIn } from "./link.ts";
 import type { Log } from "./log.ts";
@@ -22,8 +21,7 @@ export interface EndpointOptions {
   readonly agent: string;
   readonly log: Log;
   readonly onUp?: (link: Link) => void;
-  readonly onDown?: (error: TunnelError) => void;
-  readonly supervisor?: Pick<SupervisorOptions, "improveEvery" | "backoff">;
+  readonly supervisor?: Pick<SupervisorOptions, "improveEvery" | "backoff" | "failFast">;
 }
 
 /** Connects to a relay and signs in, once. */
@@ -39,7 +37,7 @@ export async function openLink(
 
 /** A supervisor whose links are this endpoint's. */
 export function superviseEndpoint(options: EndpointOptions): Supervisor {
-  const { relay, claim, connector, agent, log, onUp, onDown } = options;
+  const { relay, claim, connector, agent, log, onUp } = options;
   const instance = newInstance();
   return new Supervisor({
     ...options.supervisor,
@@ -56,7 +54,6 @@ export function superviseEndpoint(options: EndpointOptions): Supervisor {
     },
     onDown(error, retryIn) {
       const again = `${Math.ceil(retryIn / 100) / 10}s`;
-      onDown?.(error);
       log.warn("no session with the relay", { why: error.message, again });
     },
     onImproveFailed(error) {

@@ -19,6 +19,8 @@ export interface SupervisorOptions {
   improve?(current: Link, signal: AbortSignal): Promise<Link | undefined>;
   /** Milliseconds between attempts to improve; default 3 minutes. */
   improveEvery?: number;
+  /** Whether a failure of the very first attempt is final too: default false. */
+  failFast?: boolean;
   /** A link is up: new work goes to it from now on. Errors it throws end the supervisor. */
   onUp?(link: Link): void;
   /** The link was lost, or an attempt failed; the next is due in `retryIn` milliseconds. */
@@ -34,6 +36,7 @@ export class Supervisor {
   #link?: Link;
   #up = Promise.withResolvers<Link>();
   #last?: TunnelError;
+  #wasUp = false;
 
   constructor(options: SupervisorOptions) {
     this.#options = options;
@@ -43,7 +46,7 @@ export class Supervisor {
   /**
    * Connects and reconnects until the signal fires.
    *
-   * @throws {TunnelError} the refusal that ended it: `refused`, `replaced`, `usage`
+   * @throws {TunnelError} what ended it: `refused`, `replaced`, `usage`, or with `failFast` any
    */
   async run(signal: AbortSignal): Promise<void> {
     const backoff = new Backoff(this.#options.backoff);
@@ -52,7 +55,8 @@ export class Supervisor {
         const began = performance.now();
         const error = await this.#attempt(signal);
         if (signal.aborted) return;
-        if (FINAL.has(error.code)) throw error;
+        const hopeless = this.#options.failFast && !this.#wasUp;
+        if (hopeless || FINAL.has(error.code)) throw error;
         this.#last = error;
         // A link that lasted was a good one: the first new attempt then comes soon.
         if (performance.now() - began > 10_000) backoff.reset();
@@ -116,6 +120,7 @@ export class Supervisor {
 
   #announce(link: Link): void {
     this.#link = link;
+    this.#wasUp = true;
     this.#up.resolve(link);
     this.#options.onUp?.(link);
   }

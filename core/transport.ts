@@ -81,17 +81,21 @@ export interface Session extends AsyncDisposable {
 export interface Limits {
   /** Streams the peer may have open at once. 1 to 1,000; default 256. */
   streams: number;
-  /** Milliseconds between keepalives; default 2,500. */
+  /** Milliseconds between keepalives; default 2,000. */
   keepAlive: number;
-  /** Milliseconds without a sign of the peer after which it counts as dead; default 8,000. */
+  /**
+   * Milliseconds without a sign of the peer after which it counts as dead; default 6,500. QUIC starts
+   * the count anew once when a keepalive goes out (RFC 9000, section 10.1), so a peer's death is
+   * noticed within the sum of both.
+   */
   idleTimeout: number;
 }
 
 /** The documented defaults of {@linkcode Limits}. */
 export const DEFAULT_LIMITS: Readonly<Limits> = {
   streams: 256,
-  keepAlive: 2_500,
-  idleTimeout: 8_000,
+  keepAlive: 2_000,
+  idleTimeout: 6_500,
 };
 
 export interface ConnectOptions {

@@ -226,7 +226,7 @@ test("random bytes on the relay's UDP and TCP port disturb nobody", async () => 
   await using service = tunnel(["connect", "x", String(web.port)], { env });
   const local = await service.line(/^listening 127\.0\.0\.1:(\d+)/m);
   const memory = await residentBytes(relay.pid);
-  using socket = Deno.listenDatagram({ hostname: "127.0.0.1", port: 0, transport: "udp" });
+  const socket = Deno.listenDatagram({ hostname: "127.0.0.1", port: 0, transport: "udp" });
   for (let i = 0; i < 1_000; i++) {
     const bytes = crypto.getRandomValues(new Uint8Array(1_200));
     await socket.send(bytes, { transport: "udp", hostname: "127.0.0.1", port });
@@ -234,6 +234,7 @@ test("random bytes on the relay's UDP and TCP port disturb nobody", async () => 
     await conn.write(bytes.subarray(0, i)).catch(() => 0);
   }
   assert.match(await (await fetch(`http://127.0.0.1:${local}/`)).text(), /diagnostics/);
+  socket.close();
   const grown = await residentBytes(relay.pid) - memory;
   assert.ok(grown < 100_000_000, `the relay grew by ${grown} bytes`);
   await web.close();
