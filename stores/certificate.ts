@@ -35,7 +35,7 @@ export interface DevelopmentCertificate {
  * the pair is replaced as one: neither is for sharing.
  *
  * @param options.now milliseconds since the epoch; default the clock
- * @throws {TunnelError} `usage` when a name is none, or a kept file is damaged
+ * @throws {TunnelError} `usage` when a name is none, `unavailable` when a kept file is damaged
  */
 export async function developmentCertificate(
   dir: string,
@@ -87,7 +87,7 @@ export function matchesName(names: readonly string[], host: string): boolean {
     const canonical = canonicalName(name);
     if (canonical === null) return false;
     if (!canonical.startsWith("*.")) return canonical === wanted;
-    return parent !== null && parent !== wanted && canonical.slice(2) === parent;
+    return canonical.slice(2) === parent;
   });
 }
 
@@ -124,11 +124,14 @@ async function readPair(path: string): Promise<Pair | undefined> {
   const file = await readPrivate(path);
   if (!file) return undefined;
   const key = PRIVATE_KEY.exec(file.text)?.[0];
-  if (key === undefined) {
-    throw usage(`read ${path}`, "there is no private key in it", `remove ${path}`);
+  const cert = file.text.match(CERTIFICATE)?.[0];
+  if (key === undefined || cert === undefined || !isCertificate(cert)) {
+    throw new TunnelError("unavailable", {
+      action: `read ${path}`,
+      state: "it does not hold a certificate and its private key",
+      remedy: "remove it, and hand out new join strings if it was root.pem",
+    });
   }
-  const cert = certificates(file.text)[0]!;
-  first(cert);
   return { cert: `${cert}\n`, key: `${key}\n` };
 }
 
@@ -149,7 +152,8 @@ function canonicalName(text: string): string | null {
   return parent && parent.includes(".") && !isAddress(parent) ? `*.${parent}` : null;
 }
 
-function isAddress(host: string): boolean {
+/** Whether a canonical host is an IP address. */
+export function isAddress(host: string): boolean {
   return host.includes(":") || /^[0-9.]+$/.test(host);
 }
 
@@ -163,14 +167,24 @@ function certificates(pem: string): string[] {
   return found;
 }
 
+function isCertificate(pem: string): boolean {
+  try {
+    parse(pem);
+    return true;
+  } catch {
+    // The caller's error names the file; why it does not parse would not help anyone to mend it.
+    return false;
+  }
+}
+
 function parse(pem: string): X509Certificate {
   try {
     return new X509Certificate(pem);
   } catch (cause) {
-    throw usage("read a certificate", describe(cause), undefined, cause);
+    throw usage("read a certificate", describe(cause), cause);
   }
 }
 
-function usage(action: string, state: string, remedy?: string, cause?: unknown): TunnelError {
-  return new TunnelError("usage", { action, state, remedy, cause });
+function usage(action: string, state: string, cause?: unknown): TunnelError {
+  return new TunnelError("usage", { action, state, cause });
 }

@@ -6,7 +6,7 @@
 // First: a dependency of x509 does not load without it.
 import "reflect-metadata";
 import * as x509 from "@peculiar/x509";
-import type { Pair } from "./certificate.ts";
+import { isAddress, type Pair } from "./certificate.ts";
 
 const HOUR = 3_600_000;
 const DAY = 24 * HOUR;
@@ -65,8 +65,7 @@ function validity(now: number, length: number) {
 }
 
 function generalName(name: string): { type: "dns" | "ip"; value: string } {
-  const isAddress = name.includes(":") || /^[0-9.]+$/.test(name);
-  return { type: isAddress ? "ip" : "dns", value: name };
+  return { type: isAddress(name) ? "ip" : "dns", value: name };
 }
 
 async function newKeys(): Promise<CryptoKeyPair> {

@@ -70,7 +70,7 @@ export class SqliteStore implements Store {
   /**
    * Opens the file, makes it (0600) when there is none, and brings its tables up to date.
    *
-   * @throws {TunnelError} `usage` when it is damaged, cannot be opened, or was made by a newer version
+   * @throws {TunnelError} `unavailable` when it is damaged, cannot be opened, or was made by a newer version
    */
   static async open(path: string): Promise<SqliteStore> {
     return new SqliteStore(await openDatabase(path));

@@ -146,6 +146,8 @@ export class WebSocketConnection implements MessageSocket {
     const expected = this.#aborted;
     this.#ended.resolve();
     if (expected) return null;
+    // A program that was killed sends no TLS close_notify: for us an end like any other.
+    if (cause instanceof Deno.errors.UnexpectedEof) return null;
     throw gone(describe(cause), cause);
   }
 

@@ -56,7 +56,6 @@ export async function listenTls(options: TlsServerOptions): Promise<TlsServer> {
 /** True since Deno 2.9. */
 function canServeByNode(): boolean {
   const [major = 0, minor = 0] = Deno.version.deno.split(".").map(Number);
-  if (Deno.env.get("DENOTLS")) return false;
   return major > 2 || (major === 2 && minor >= 9);
 }
 

@@ -3,11 +3,14 @@
 /** Round trips measured at the start: the first ones include the warming up of both ends. */
 const FIRST = 16;
 /** Milliseconds after which that makes no difference any more. */
-const WARM = 50;
+const WARM = 500;
+/** Milliseconds after which a measurement is repeated when there is something to send anyway. */
+const REPEAT = 10;
 
 export class RoundTrip {
   #value = 0;
   #sentAt: number | undefined;
+  #lastAt = 0;
   readonly #startedAt = performance.now();
   #measured = 0;
   #shortest: number | undefined;
@@ -30,10 +33,17 @@ export class RoundTrip {
     return this.#value;
   }
 
+  /** The same, when the last measurement is some time ago. */
+  startIfDue(): number | undefined {
+    const due = performance.now() - (this.#sentAt ?? this.#lastAt) >= REPEAT;
+    return due ? this.start() : undefined;
+  }
+
   /** Takes a PONG; one that answers no PING of ours says nothing and is harmless. */
   answered(value: number): void {
     if (this.#sentAt === undefined || value !== this.#value) return;
     const took = performance.now() - this.#sentAt;
+    this.#lastAt = this.#sentAt;
     this.#sentAt = undefined;
     this.#measured++;
     if (this.#shortest === undefined || took < this.#shortest) this.#shortest = took;

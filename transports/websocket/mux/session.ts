@@ -57,11 +57,9 @@ class MuxSession implements Session, FrameHandler {
     this.closed = this.#settle.promise;
     this.closed.catch(() => {}); // Asking for it is optional.
     this.#socket = socket;
-    const writer = this.#writer = new Writer(socket, {
-      onLost: (cause) => this.#lose(cause),
-      probe: () => this.#roundTrip.start(),
-    });
-    this.#streams = new StreamTable({ role, limit: streams, writer, roundTrip: this.#roundTrip });
+    const roundTrip = this.#roundTrip;
+    const writer = this.#writer = new Writer(socket, roundTrip, (cause) => this.#lose(cause));
+    this.#streams = new StreamTable({ role, limit: streams, writer, roundTrip });
     this.#keepalive = new Keepalive({
       keepAlive,
       idleTimeout,

@@ -4,6 +4,7 @@ import type { CloseInfo } from "../../../core/transport.ts";
 import { Batch } from "./batch.ts";
 import { FrameType, type Settings } from "./frame.ts";
 import type { MessageSocket } from "./message_socket.ts";
+import type { RoundTrip } from "./round_trip.ts";
 import type { SendHalf } from "./send_half.ts";
 import type { ControlSource } from "./stream.ts";
 
@@ -15,8 +16,7 @@ import type { ControlSource } from "./stream.ts";
 export class Writer {
   readonly #socket: MessageSocket;
   readonly #onLost: (cause: unknown) => void;
-  /** The value for a PING that measures the round trip; undefined while one is under way. */
-  readonly #probe: () => number | undefined;
+  readonly #roundTrip: RoundTrip;
   readonly #control = new Set<ControlSource>();
   readonly #ready = new Set<SendHalf>();
   #settings: Settings | undefined;
@@ -26,13 +26,10 @@ export class Writer {
   #closing: { info: CloseInfo; sent: boolean; left: PromiseWithResolvers<void> } | undefined;
   #running = false;
 
-  constructor(
-    socket: MessageSocket,
-    hooks: { onLost(cause: unknown): void; probe(): number | undefined },
-  ) {
+  constructor(socket: MessageSocket, roundTrip: RoundTrip, onLost: (cause: unknown) => void) {
     this.#socket = socket;
-    this.#onLost = hooks.onLost;
-    this.#probe = hooks.probe;
+    this.#roundTrip = roundTrip;
+    this.#onLost = onLost;
   }
 
   settings(settings: Settings): void {
@@ -118,7 +115,7 @@ export class Writer {
       half.emit(batch);
       if (half.ready) this.#ready.add(half);
     }
-    if (this.#socket.nagle && !batch.empty) this.#askForAcknowledgement(batch);
+    if (!batch.empty) this.#addPing(batch);
     return !batch.empty;
   }
 
@@ -132,12 +129,15 @@ export class Writer {
   }
 
   /**
-   * The peer's PONG carries the acknowledgement that the next small write waits for. A large message
-   * is acknowledged as it comes, so there the PINGs for the round trip time do.
+   * A PING that rides along costs next to nothing. Where small writes wait for one another, the PONG
+   * also carries the acknowledgement that the next one waits for; a large message is acknowledged as
+   * it comes.
    */
-  #askForAcknowledgement(batch: Batch): void {
-    const value = this.#probe() ?? (batch.small ? 0 : undefined);
+  #addPing(batch: Batch): void {
+    const { nagle } = this.#socket;
+    const value = nagle ? this.#roundTrip.start() : this.#roundTrip.startIfDue();
     if (value !== undefined) batch.control(FrameType.ping, 0, value);
+    else if (nagle && batch.small) batch.control(FrameType.ping, 0, 0);
   }
 
   #fillLast(batch: Batch): boolean {

@@ -1,0 +1,38 @@
+/** The library's public exports, and nothing else. */
+
+export { DEFAULT_ALLOW, formatTarget, type Target } from "./core/allow.ts";
+export { Channel, type ChannelOptions } from "./core/channel/channel.ts";
+export type { DeviceInfo, Principal } from "./core/control.ts";
+export { type DeviceOptions, serveDials, type TargetConnector } from "./core/device.ts";
+export { dial, type DialOptions } from "./core/dial.ts";
+export { type Duplex, join, type Transferred } from "./core/duplex.ts";
+export {
+  type EndpointOptions,
+  openLink,
+  type SessionConnector,
+  superviseEndpoint,
+} from "./core/endpoint.ts";
+export { type ErrorCode, type ErrorParts, TunnelError } from "./core/errors.ts";
+export { Authority, type Role, Verifier } from "./core/identity/credential.ts";
+export { decodeJoin, encodeJoin, type Join } from "./core/identity/join.ts";
+export { exportPublicKey, generateKeyPair, type PublicJwk } from "./core/identity/keys.ts";
+export type { Claim, Link } from "./core/link.ts";
+export type { Log, LogFields } from "./core/log.ts";
+export { Relay, type RelayLimits, type RelayOptions } from "./core/relay/relay.ts";
+export type { Store } from "./core/store.ts";
+export { Supervisor, type SupervisorOptions } from "./core/supervisor.ts";
+export type {
+  ConnectOptions,
+  Incoming,
+  Limits,
+  Listener,
+  ListenOptions,
+  Session,
+  Stream,
+  Transport,
+} from "./core/transport.ts";
+export { Connector, type ConnectorOptions } from "./transports/connector.ts";
+export { memoryPair, memoryTransport } from "./transports/memory.ts";
+export { quic } from "./transports/quic.ts";
+export { connectTcp, listenTcp, type TcpListener } from "./transports/tcp/tcp.ts";
+export { websocket } from "./transports/websocket/transport.ts";

@@ -1,0 +1,171 @@
+import { suite } from "uvu";
+import * as assert from "uvu/assert";
+import { TunnelError } from "../../core/errors.ts";
+import { bounded } from "../../tests/conformance.ts";
+import { testGround } from "../../tests/network_fixture.ts";
+import { ALPN, listenTls, type ServerConn, type TlsServer } from "./tls_server.ts";
+import { listenDenoTls } from "./tls_server_deno.ts";
+import { listenNodeTls } from "./tls_server_node.ts";
+
+const test = suite("TLS server");
+const { cert, key, root } = await testGround();
+const options = { hostname: "127.0.0.1", port: 0, cert, key };
+const byNode = Deno.version.deno >= "2.9";
+
+const makers: Record<string, () => Promise<TlsServer> | TlsServer> = {
+  "by Deno": () => listenDenoTls(options),
+  ...(byNode ? { "by Node": () => listenNodeTls(options) } : {}),
+};
+
+for (const [name, make] of Object.entries(makers)) {
+  test(`bytes pass both ways and end in each direction (${name})`, async () => {
+    const { near, far, end } = await connected(make);
+    const bytes = crypto.getRandomValues(new Uint8Array(60_000));
+    const sending = (async () => {
+      for (let i = 0; i < 20; i++) await writeAll(near, bytes);
+      await near.closeWrite();
+    })();
+    const received = await bounded("the bytes", readAll(far));
+    await sending;
+    assert.is(received.length, 20 * bytes.length);
+    for (let i = 0; i < 20; i++) {
+      assert.equal(received.slice(i * bytes.length, (i + 1) * bytes.length), bytes);
+    }
+    await writeAll(far, bytes);
+    await far.closeWrite();
+    assert.equal(await bounded("the answer", readAll(near)), bytes);
+    end();
+  });
+
+  test(`a reader that does not read stalls its writer (${name})`, async () => {
+    const { near, end } = await connected(make);
+    const chunk = new Uint8Array(65_536);
+    let written = 0;
+    const writing = (async () => {
+      for (;;) written += await near.write(chunk);
+    })().catch(() => {}); // It ends with the connection.
+    for (let before = -1; before !== written;) {
+      before = written;
+      await new Promise((resolve) => setTimeout(resolve, 100));
+    }
+    assert.ok(written < 64 * 1024 * 1024, `${written} bytes were taken`);
+    end();
+    near.close();
+    // Before Deno 2.9 a write that waits is not ended by a close.
+    if (byNode) await bounded("the write", writing);
+  });
+
+  test(`closing the server ends its iteration, not its connections (${name})`, async () => {
+    const server = await make();
+    const accepted = Promise.withResolvers<ServerConn>();
+    const iteration = (async () => {
+      for await (const conn of server) accepted.resolve(conn);
+      return "over";
+    })();
+    const far = await secure(server);
+    const near = await bounded("the connection", accepted.promise);
+    await Promise.all([near.handshake(), far.handshake()]);
+    server.close();
+    server.close();
+    assert.is(await bounded("the iteration", iteration), "over");
+    await writeAll(near, new Uint8Array([7]));
+    const byte = new Uint8Array(1);
+    assert.is(await bounded("a byte", far.read(byte)), 1);
+    assert.is(byte[0], 7);
+    near.close();
+    far.close();
+  });
+
+  test(`a handshake that fails rejects, whatever came (${name})`, async () => {
+    const server = await make();
+    const accepting = first(server);
+    const client = await Deno.connect(server.address);
+    await client.write(new TextEncoder().encode("GET / HTTP/1.1\r\n\r\n"));
+    const conn = await accepting;
+    const outcome = conn.handshake().then(() => "fine", () => "failed");
+    assert.is(await bounded("the handshake", outcome), "failed");
+    conn.close();
+    conn.close();
+    client.close();
+    server.close();
+  });
+}
+
+if (byNode) {
+  test("a client that says nothing is rid of by a close, in front of the handshake or in it", async () => {
+    const server = await listenNodeTls(options);
+    for (const inHandshake of [false, true]) {
+      const accepting = first(server);
+      const client = await Deno.connect(server.address);
+      const conn = await accepting;
+      const handshake = inHandshake ? conn.handshake().catch(() => "failed") : "failed";
+      conn.close();
+      assert.is(await bounded("the handshake", Promise.resolve(handshake)), "failed");
+      assert.is(await bounded("the client", client.read(new Uint8Array(1))), null);
+      client.close();
+    }
+    server.close();
+  });
+
+  test("small writes are not held back for one another", async () => {
+    const { near, end } = await connected(makers["by Node"]!);
+    assert.is(near.nagle, false);
+    end();
+  });
+}
+
+test("a key of another certificate is a usage error", async () => {
+  const pair = await crypto.subtle.generateKey({ name: "ECDSA", namedCurve: "P-256" }, true, [
+    "sign",
+  ]);
+  const pkcs8 = new Uint8Array(await crypto.subtle.exportKey("pkcs8", pair.privateKey));
+  const base64 = btoa(String.fromCharCode(...pkcs8)).replace(/.{64}/g, "$&\n");
+  const other = `-----BEGIN PRIVATE KEY-----\n${base64}\n-----END PRIVATE KEY-----\n`;
+  const error = await listenTls({ ...options, key: other }).catch((error) => error);
+  assert.ok(error instanceof TunnelError && error.code === "usage", String(error));
+  assert.match(error.message, /not that of the certificate/);
+});
+
+async function connected(make: () => Promise<TlsServer> | TlsServer) {
+  const server = await make();
+  const accepting = first(server);
+  const far = await secure(server);
+  const near = await accepting;
+  const [, { alpnProtocol }] = await Promise.all([near.handshake(), far.handshake()]);
+  assert.is(alpnProtocol, "http/1.1");
+  assert.is(near.remote.port, (far.localAddr as Deno.NetAddr).port);
+  const end = () => {
+    near.close();
+    far.close();
+    server.close();
+  };
+  return { near, far, end };
+}
+
+async function secure({ address }: TlsServer): Promise<Deno.TlsConn> {
+  const tcp = await Deno.connect(address);
+  const tls = { hostname: "127.0.0.1", caCerts: [root], alpnProtocols: ALPN };
+  return await Deno.startTls(tcp, tls);
+}
+
+async function first(server: TlsServer): Promise<ServerConn> {
+  for await (const conn of server) return conn;
+  throw new Error("the server closed");
+}
+
+type Bytes = Pick<ServerConn, "read" | "write">;
+
+async function writeAll(conn: Bytes, bytes: Uint8Array): Promise<void> {
+  for (let at = 0; at < bytes.length;) at += await conn.write(bytes.subarray(at));
+}
+
+async function readAll(conn: Bytes): Promise<Uint8Array> {
+  const bytes = new Uint8Array(2_000_000);
+  for (let length = 0;;) {
+    const count = await conn.read(bytes.subarray(length));
+    if (count === null) return bytes.slice(0, length);
+    length += count;
+  }
+}
+
+test.run();
