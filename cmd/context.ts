@@ -6,7 +6,7 @@ import { websocket } from "../transports/websocket/transport.ts";
 import { describe, TunnelError } from "../core/errors.ts";
 import type { Log } from "../core/log.ts";
 import type { Transport } from "../core/transport.ts";
-import { Home } from "../stores/tunnel_home.ts";
+import { Home } from "../stores/home.ts";
 import type { Options } from "./argv.ts";
 import { type Level, parseLevel, stderrLog } from "./log.ts";
 

@@ -5,7 +5,7 @@ import { describe, TunnelError } from "../core/errors.ts";
 import { newInstance, signIn } from "../core/link.ts";
 import { parseRelayUrl } from "../core/names.ts";
 import type { Transport } from "../core/transport.ts";
-import type { Identity } from "../stores/tunnel_home.ts";
+import type { Identity } from "../stores/home.ts";
 import { proxyFor } from "../transports/proxy.ts";
 import { AGENT, type Context, TRANSPORTS } from "./context.ts";
 import { claimOf } from "./enrol.ts";
@@ -70,6 +70,7 @@ async function probe({ transport, url, root, proxy, identity, stop }: {
     const connected = ms(performance.now() - began);
     if (!identity) {
       session.close();
+      await session.closed;
       return ["ok", name, `connected and certificate verified in ${connected}`];
     }
     const link = await signIn(session, {
@@ -82,6 +83,7 @@ async function probe({ transport, url, root, proxy, identity, stop }: {
     const times: number[] = [];
     for (let i = 0; i < PINGS; i++) times.push(await link.ping(stop));
     session.close();
+    await session.closed;
     const median = times.sort((a, b) => a - b)[PINGS >> 1]!;
     return ["ok", name, `connected in ${connected}, signed in, round trip ${ms(median)}`];
   } catch (cause) {

@@ -7,12 +7,13 @@ import {
   exportPublicKey,
   generateKeyPair,
   importPrivateKey,
+  type PublicJwk,
 } from "../core/identity/keys.ts";
-import type { Authority, Role } from "../core/identity/credential.ts";
+import { type Authority, type Role, Verifier } from "../core/identity/credential.ts";
 import { openLink } from "../core/endpoint.ts";
 import type { Claim } from "../core/link.ts";
 import { parseRelayUrl } from "../core/names.ts";
-import type { Identity } from "../stores/tunnel_home.ts";
+import type { Identity } from "../stores/home.ts";
 import { AGENT, type Context, makeConnector } from "./context.ts";
 
 /** Milliseconds that an invitation to oneself is good for. */
@@ -75,9 +76,10 @@ async function enrol(context: Context, join: Join, signal: AbortSignal): Promise
   const { publicKey, privateKey } = await generateKeyPair();
   const { root, secret, role, name, authority } = join;
   const relay = parseRelayUrl(join.relay);
+  const holder = await exportPublicKey(publicKey);
   const link = await openLink({
     relay,
-    claim: { secret, publicKey: await exportPublicKey(publicKey), privateKey },
+    claim: { secret, publicKey: holder, privateKey },
     connector: await makeConnector(context, { root }),
     agent: AGENT,
   }, signal);
@@ -85,6 +87,7 @@ async function enrol(context: Context, join: Join, signal: AbortSignal): Promise
   if (!link.credential) {
     throw new TunnelError("protocol", { action: "join", state: "the relay sent no credential" });
   }
+  await checkIssued(link.credential, join, holder);
   const identity: Identity = {
     role,
     name,
@@ -98,6 +101,17 @@ async function enrol(context: Context, join: Join, signal: AbortSignal): Promise
   context.log.info("joined", { [role]: name, relay: relay.host });
   await link.session.closed.catch(() => {}); // The credential is here; how that session ended is not news.
   return identity;
+}
+
+/** The join string names whom to trust: a relay cannot hand out another fleet's credential. */
+async function checkIssued(credential: string, join: Join, holder: PublicJwk): Promise<void> {
+  const { role, name, key } = await new Verifier(join.authority).verify(credential);
+  if (role === join.role && name === join.name && key.x === holder.x) return;
+  throw new TunnelError("protocol", {
+    action: "join",
+    state: "the relay sent somebody else's credential",
+    remedy: "ask whoever runs the relay",
+  });
 }
 
 /** An invitation for oneself, by the authority in the same home. */

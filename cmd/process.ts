@@ -27,11 +27,13 @@ export function print(line: string): void {
 /** Stdin and stdout as one connection. */
 export function stdioDuplex(): Duplex {
   const buffer = new Uint8Array(64 * 1024);
-  let over: TunnelError | undefined;
+  const over = Promise.withResolvers<never>();
+  over.promise.catch(() => {}); // Met by whoever reads.
   return {
     async read() {
-      const count = await Deno.stdin.read(buffer).catch(standardStream);
-      if (over) throw over;
+      // A read of stdin cannot be cancelled: one that is pending goes with the process.
+      const reading = Deno.stdin.read(buffer).catch(standardStream);
+      const count = await Promise.race([reading, over.promise]);
       return count === null ? null : buffer.subarray(0, count);
     },
     async write(bytes) {
@@ -44,7 +46,7 @@ export function stdioDuplex(): Duplex {
       return Promise.resolve();
     },
     reset(error) {
-      over ??= error;
+      over.reject(error);
     },
   };
 }

@@ -12,7 +12,7 @@ import {
   matchesName,
   rootOfChain,
 } from "../stores/certificate.ts";
-import type { Home } from "../stores/tunnel_home.ts";
+import type { Home } from "../stores/home.ts";
 import { quic } from "../transports/quic.ts";
 import { websocket } from "../transports/websocket/transport.ts";
 import { AGENT, type Context } from "./context.ts";
@@ -51,7 +51,9 @@ export async function relay(context: Context): Promise<void> {
     authority,
     verifier: new Verifier(authority.publicJwk),
     isOwnAddress(address) {
-      const host = new URL(`tunnel://${address}`).hostname.replace(/^\[|\]$/g, "");
+      const dialled = `tunnel://${address}`;
+      if (!URL.canParse(dialled)) return false;
+      const host = new URL(dialled).hostname.replace(/^\[|\]$/g, "");
       return host === hostname || matchesName(names, host);
     },
     agent: AGENT,

@@ -1,14 +1,9 @@
 /** The device's own list of what it offers: checked at every dial, whatever the relay has said. */
 
 import { TunnelError } from "./errors.ts";
+import type { Target } from "./names.ts";
 
-/** A TCP address that a dial may name. */
-export interface Target {
-  /** Absent: the device itself, on 127.0.0.1. */
-  readonly host?: string;
-  /** 1 to 65,535. */
-  readonly port: number;
-}
+export type { Target };
 
 /** Where a target without a host is found. */
 export const LOCAL_HOST = "127.0.0.1";

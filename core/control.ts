@@ -31,6 +31,7 @@ const refusal = v.picklist([
   "timeout",
   "limit",
   "protocol",
+  "unavailable",
 ]);
 
 export const Refused = v.object({

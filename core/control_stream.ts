@@ -2,7 +2,7 @@
 
 import type * as v from "valibot";
 import { ByteReader } from "./bytes.ts";
-import { withDeadline } from "./deadline.ts";
+import { untilAborted, withDeadline } from "./deadline.ts";
 import { toTunnelError, TunnelError } from "./errors.ts";
 import { encodeMessage, MAX_MESSAGE, readMessage } from "./message.ts";
 import type { Stream } from "./transport.ts";
@@ -53,7 +53,7 @@ export class MessageStream {
     const { action, timeout, limit = MAX_MESSAGE, signal } = options;
     const reading = () => readMessage(this.#reader, schema, { action, limit });
     try {
-      if (timeout === undefined) return await reading();
+      if (timeout === undefined) return await untilAborted(reading(), signal, action);
       return await withDeadline({ action, timeout, signal }, reading);
     } catch (cause) {
       throw toTunnelError(cause, action, "reset");

@@ -4,7 +4,7 @@ import { allowedAddress, formatTarget, type Target } from "./allow.ts";
 import { Channel, type ChannelOptions } from "./channel/channel.ts";
 import { Offer } from "./control.ts";
 import { MessageStream } from "./control_stream.ts";
-import { withDeadline } from "./deadline.ts";
+import { abortError, withDeadline } from "./deadline.ts";
 import { type Duplex, join } from "./duplex.ts";
 import { describe, toTunnelError, TunnelError } from "./errors.ts";
 import type { Link } from "./link.ts";
@@ -45,15 +45,17 @@ async function serveDial(stream: Stream, options: DeviceOptions): Promise<void> 
   const { log } = options;
   const messages = new MessageStream(stream);
   const facts: Record<string, string> = {};
+  let target: Duplex | undefined;
   try {
-    const target = await connect(messages, options, facts);
-    log.info("dial accepted", facts);
+    target = await connect(messages, options, facts);
     await messages.send({ type: "accepted" });
+    log.info("dial accepted", facts);
     const { reader, writable } = messages.detach();
     await carry(new Channel(reader, writable, options.channel), target, facts, log);
   } catch (cause) {
     const error = toTunnelError(cause, "serve a dial", "target");
     log.info("dial refused", { ...facts, why: error.parts.state });
+    target?.reset(error);
     await messages.send(toRefusal(error)).catch(() => {}); // The relay has gone.
     await messages.close();
   }
@@ -71,10 +73,12 @@ async function connect(
   const address = allowedAddress(allow, offer);
   const dialling = `connect to ${formatTarget({ host: address.hostname, port: address.port })}`;
   try {
-    return await withDeadline(
-      { action: dialling, timeout },
-      (signal) => connect(address, signal),
-    );
+    return await withDeadline({ action: dialling, timeout }, async (signal) => {
+      const target = await connect(address, signal);
+      if (!signal.aborted) return target;
+      target.reset(abortError(signal, dialling));
+      throw abortError(signal, dialling);
+    });
   } catch (cause) {
     throw new TunnelError("target", {
       action: dialling,

@@ -11,7 +11,7 @@ import { MAX_GREETING } from "./message.ts";
 import { fromRefusal } from "./refusal.ts";
 
 export interface DialOptions {
-  /** Milliseconds until the device must have answered; default 30,000. */
+  /** Milliseconds until the device must have answered; default 45,000, more than a relay waits. */
   readonly timeout?: number;
   readonly signal?: AbortSignal;
   readonly channel?: ChannelOptions;
@@ -28,7 +28,7 @@ export async function dial(
   target: Target,
   options: DialOptions = {},
 ): Promise<Channel> {
-  const { timeout = 30_000, signal, channel: channelOptions } = options;
+  const { timeout = 45_000, signal, channel: channelOptions } = options;
   const action = `dial ${device}:${formatTarget(target)}`;
   const release = link.hold();
   let messages: MessageStream | undefined;

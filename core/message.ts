@@ -7,7 +7,7 @@
  */
 
 import * as v from "valibot";
-import { ByteReader } from "./bytes.ts";
+import type { ByteReader } from "./bytes.ts";
 import { TunnelError } from "./errors.ts";
 
 /** Bytes of JSON that a message may have once the peer is authenticated. */

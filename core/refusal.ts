@@ -11,6 +11,7 @@ const CODES = new Set<string>([
   "timeout",
   "limit",
   "protocol",
+  "unavailable",
 ]);
 
 /** What the peer is told of an error: nothing of ours unless it is meant for a reader. */
@@ -20,7 +21,7 @@ export function toRefusal(error: unknown): Refused {
     const code = error.code as Refused["code"];
     return { type: "refused", code, state: cut(describe(state)), remedy: remedy && cut(remedy) };
   }
-  return { type: "refused", code: "refused", state: "it failed for a reason of its own" };
+  return { type: "refused", code: "unavailable", state: "it failed for a reason of its own" };
 }
 
 export function fromRefusal(refusal: Refused, action: string): TunnelError {

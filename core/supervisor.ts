@@ -6,6 +6,9 @@ import { type ErrorCode, toTunnelError, TunnelError } from "./errors.ts";
 import type { Link } from "./link.ts";
 import { CloseCode } from "./transport.ts";
 
+/** Milliseconds after which a link counts as a good one. */
+const LASTING = 10_000;
+
 /** Errors that another attempt cannot mend. */
 const FINAL: ReadonlySet<ErrorCode> = new Set(["refused", "replaced", "usage", "internal"]);
 
@@ -52,14 +55,13 @@ export class Supervisor {
     const backoff = new Backoff(this.#options.backoff);
     try {
       while (!signal.aborted) {
-        const began = performance.now();
-        const error = await this.#attempt(signal);
+        const { error, lasted } = await this.#attempt(signal);
         if (signal.aborted) return;
         const hopeless = this.#options.failFast && !this.#wasUp;
         if (hopeless || FINAL.has(error.code)) throw error;
         this.#last = error;
         // A link that lasted was a good one: the first new attempt then comes soon.
-        if (performance.now() - began > 10_000) backoff.reset();
+        if (lasted > LASTING) backoff.reset();
         const wait = backoff.next();
         this.#options.onDown?.(error, wait);
         await delay(wait, signal);
@@ -95,14 +97,15 @@ export class Supervisor {
     }
   }
 
-  /** One link from its making to its end; returns why it ended. */
-  async #attempt(signal: AbortSignal): Promise<TunnelError> {
+  /** One link from its making to its end: why it ended, and after how many milliseconds. */
+  async #attempt(signal: AbortSignal): Promise<{ error: TunnelError; lasted: number }> {
     let link: Link;
     try {
       link = await this.#options.connect(signal);
     } catch (cause) {
-      return toTunnelError(cause, "connect", "unreachable");
+      return { error: toTunnelError(cause, "connect", "unreachable"), lasted: 0 };
     }
+    const began = performance.now();
     for (;;) {
       this.#announce(link);
       const next = await this.#hold(link, signal);
@@ -110,7 +113,7 @@ export class Supervisor {
         this.#link = undefined;
         this.#up = Promise.withResolvers();
         this.#up.promise.catch(() => {});
-        return next;
+        return { error: next, lasted: performance.now() - began };
       }
       // The one before lives on until its streams have ended; its end is nobody's loss.
       link.retire(signal);

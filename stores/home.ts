@@ -11,14 +11,10 @@
 import * as v from "valibot";
 import { TunnelError } from "../core/errors.ts";
 import { Authority } from "../core/identity/credential.ts";
-import type { PrivateJwk } from "../core/identity/keys.ts";
+import { PrivateJwk, PublicJwk } from "../core/identity/keys.ts";
 import type { Store } from "../core/store.ts";
-import { ensureDir, isExposed, readText, writePrivate } from "./files.ts";
-import { openSqliteStore } from "./sqlite.ts";
-
-const base64Url = v.pipe(v.string(), v.regex(/^[\w-]{43}$/));
-const publicKey = { kty: v.literal("OKP"), crv: v.literal("Ed25519"), x: base64Url };
-const PrivateKey = v.object({ ...publicKey, d: base64Url });
+import { readPrivate, withFileLock, writePrivate } from "./files.ts";
+import { SqliteStore } from "./sqlite.ts";
 
 const IdentityForm = v.object({
   role: v.picklist(["device", "operator"]),
@@ -28,9 +24,9 @@ const IdentityForm = v.object({
   /** The relay's root certificate, PEM, where it is not one that everybody trusts. */
   root: v.optional(v.string()),
   /** The fleet authority's public key. */
-  authority: v.object(publicKey),
+  authority: PublicJwk,
   credential: v.string(),
-  privateKey: PrivateKey,
+  privateKey: PrivateJwk,
 });
 
 /** What a member keeps. */
@@ -71,92 +67,85 @@ export class Home {
     return `${this.path}/relay/tls`;
   }
 
-  /** True when a relay has run with this home. */
-  hasRelay(): boolean {
-    return readText(`${this.path}/relay/authority.jwk`) !== undefined;
-  }
-
   /** The relay's store. */
-  openStore(): Store {
-    ensureDir(`${this.path}/relay`);
-    return openSqliteStore(`${this.path}/relay/store.db`);
+  openStore(): Promise<Store> {
+    return SqliteStore.open(`${this.path}/relay/store.db`);
   }
 
-  /** The fleet authority, made at the first call. */
-  async authority(): Promise<Authority> {
-    const path = `${this.path}/relay/authority.jwk`;
-    const kept = this.#read(path, PrivateKey) as PrivateJwk | undefined;
-    if (kept) return await Authority.import(kept);
-    ensureDir(`${this.path}/relay`);
-    const authority = await Authority.generate();
-    writePrivate(path, JSON.stringify(await authority.export()));
-    return authority;
+  /** The fleet authority; undefined when no relay has run with this home. */
+  async authority(): Promise<Authority | undefined> {
+    const kept = await this.#read(this.#authorityPath, PrivateJwk);
+    return kept && await Authority.import(kept.value);
   }
 
-  relayEndpoint(): RelayEndpoint | undefined {
-    return this.#read(`${this.path}/relay/endpoint.json`, EndpointForm);
+  /** The fleet authority, made when there is none. */
+  async makeAuthority(): Promise<Authority> {
+    // Two relays that start with a new home at once must not make two.
+    return await withFileLock(`${this.#authorityPath}.lock`, async () => {
+      const kept = await this.authority();
+      if (kept) return kept;
+      const authority = await Authority.generate();
+      await writePrivate(this.#authorityPath, JSON.stringify(await authority.export()));
+      return authority;
+    });
   }
 
-  saveRelayEndpoint(endpoint: RelayEndpoint): void {
-    writePrivate(`${this.path}/relay/endpoint.json`, JSON.stringify(endpoint));
+  async relayEndpoint(): Promise<RelayEndpoint | undefined> {
+    return (await this.#read(`${this.path}/relay/endpoint.json`, EndpointForm))?.value;
   }
 
-  /** The file of a device's identity, or of this home's operator. */
-  identityPath(role: Identity["role"], name: string | undefined): string {
+  async saveRelayEndpoint(endpoint: RelayEndpoint): Promise<void> {
+    await writePrivate(`${this.path}/relay/endpoint.json`, JSON.stringify(endpoint));
+  }
+
+  /**
+   * @param name a device's ID; an operator's home has one identity, whatever its name
+   * @returns with a warning when other users of this machine can read it
+   */
+  async identity(
+    role: Identity["role"],
+    name: string | undefined,
+  ): Promise<{ value: Identity; warning?: string } | undefined> {
+    return await this.#read(this.#identityPath(role, name), IdentityForm);
+  }
+
+  async saveIdentity(identity: Identity): Promise<void> {
+    const path = this.#identityPath(identity.role, identity.name);
+    await writePrivate(path, `${JSON.stringify(identity, null, 2)}\n`);
+  }
+
+  /** Which transport last reached each relay, as far as it is remembered. */
+  async transports(): Promise<v.InferOutput<typeof TransportsForm>> {
+    return (await this.#read(this.#transportsPath, TransportsForm))?.value ?? {};
+  }
+
+  async saveTransports(transports: v.InferOutput<typeof TransportsForm>): Promise<void> {
+    await writePrivate(this.#transportsPath, JSON.stringify(transports));
+  }
+
+  get #authorityPath(): string {
+    return `${this.path}/relay/authority.jwk`;
+  }
+
+  get #transportsPath(): string {
+    return `${this.path}/transports.json`;
+  }
+
+  #identityPath(role: Identity["role"], name: string | undefined): string {
     return role === "device" ? `${this.path}/devices/${name}.json` : `${this.path}/operator.json`;
   }
 
-  /** @param name a device's ID; an operator's home has one identity */
-  identity(role: Identity["role"], name?: string): Identity | undefined {
-    return this.#read(this.identityPath(role, name), IdentityForm);
-  }
-
-  saveIdentity(identity: Identity): void {
-    ensureDir(identity.role === "device" ? `${this.path}/devices` : this.path);
-    const path = this.identityPath(identity.role, identity.name);
-    writePrivate(path, `${JSON.stringify(identity, null, 2)}\n`);
-  }
-
-  /** True when other users of this machine may read a member's private key. */
-  isExposed(role: Identity["role"], name?: string): boolean {
-    return isExposed(this.identityPath(role, name));
-  }
-
-  /** Which transport last reached each relay; a lost or damaged note only costs time. */
-  get transports() {
-    const path = `${this.path}/transports.json`;
-    const read = () => {
-      try {
-        return this.#read(path, TransportsForm) ?? {};
-      } catch {
-        return {};
-      }
-    };
-    return {
-      get: (relay: string) => read()[relay],
-      set: (relay: string, entry: { transport: string; at: number }) => {
-        const all = read();
-        const known = all[relay];
-        // Written when it says something new, not at every connection.
-        if (known?.transport === entry.transport && entry.at - known.at < 600_000) return;
-        try {
-          ensureDir(this.path);
-          writePrivate(path, JSON.stringify({ ...all, [relay]: entry }));
-        } catch {
-          // A home that cannot be written works too: the next connection races again.
-        }
-      },
-    };
-  }
-
-  #read<S extends v.GenericSchema>(path: string, schema: S): v.InferOutput<S> | undefined {
-    const text = readText(path);
-    if (text === undefined) return undefined;
+  async #read<S extends v.GenericSchema>(
+    path: string,
+    schema: S,
+  ): Promise<{ value: v.InferOutput<S>; warning?: string } | undefined> {
+    const file = await readPrivate(path);
+    if (file === undefined) return undefined;
     try {
-      return v.parse(schema, JSON.parse(text));
+      return { value: v.parse(schema, JSON.parse(file.text)), warning: file.warning };
     } catch {
       // The cause would quote the file, which may hold a private key.
-      throw new TunnelError("internal", {
+      throw new TunnelError("unavailable", {
         action: `read ${path}`,
         state: "the file is damaged",
         remedy: "restore it from a backup, or remove it and join again",

@@ -144,6 +144,25 @@ test("exit codes tell apart what failed", async () => {
   }
 });
 
+test("--stdio ends when its channel does, though stdin is open", async () => {
+  await using dir = await tempDir();
+  const env = { TUNNEL_HOME: dir.path };
+  await using relay = tunnel(["relay", "--listen", "127.0.0.1:0"], { env });
+  await relay.line(/^relay ready/m);
+  using target = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const { port } = target.addr;
+  await using device = tunnel(["device", "--id", "x", "--allow", String(port)], { env });
+  await device.line(/^device x online/m);
+  await using service = tunnel(["connect", "x", String(port), "--stdio"], { env, keepStdin: true });
+  using accepted = await target.accept();
+  await accepted.write(new TextEncoder().encode("connected\n"));
+  await service.line(/^connected$/m);
+  device.kill("SIGKILL");
+  const { code, stderr } = await bounded("the end", service.outcome());
+  assert.is(code, 1);
+  assert.is(stderr.trimEnd().split("\n").length, 1, stderr);
+});
+
 test("a relay whose port is taken says so and what to do", async () => {
   await using dir = await tempDir();
   using taken = Deno.listen({ hostname: "127.0.0.1", port: 0 });

@@ -17,6 +17,8 @@ export interface RunOptions {
   readonly env?: Record<string, string>;
   readonly cwd?: string;
   readonly stdin?: string;
+  /** Leaves stdin open and says nothing. */
+  readonly keepStdin?: boolean;
 }
 
 /** How a finished process ended. */
@@ -40,7 +42,7 @@ export class Running implements AsyncDisposable {
       args,
       cwd: options.cwd,
       env: { NO_COLOR: "1", ...options.env },
-      stdin: options.stdin === undefined ? "null" : "piped",
+      stdin: options.stdin === undefined && !options.keepStdin ? "null" : "piped",
       stdout: "piped",
       stderr: "piped",
     }).spawn();

@@ -25,9 +25,9 @@ function covers(entry: string, host: string, address: Address | undefined, port:
   const [name, entryPort] = splitPort(entry);
   if (name === "" || (entryPort !== undefined && entryPort !== port)) return false;
   const other = parseAddress(name);
-  if (other) return address?.bits === other.bits && address.value === other.value;
+  if (address || other) return address?.bits === other?.bits && address?.value === other?.value;
   const domain = name.replace(/^\*?\./, "");
-  return (domain === name && host === name) || host.endsWith(`.${domain}`) || host === domain;
+  return host === domain || host.endsWith(`.${domain}`);
 }
 
 /** `name:8443` and `[::1]:8443` in parts; a bare IPv6 address has no port. */

@@ -1,6 +1,6 @@
 /** HTTP CONNECT proxies (RFC 9110, section 9.3.6): which one to take, and the way through it. */
 
-import { describe, TunnelError } from "../core/errors.ts";
+import { describe, toTunnelError, TunnelError } from "../core/errors.ts";
 import { withDeadline } from "../core/deadline.ts";
 import { portOf } from "./address.ts";
 import { matchesNoProxy } from "./no_proxy.ts";
@@ -50,7 +50,8 @@ export async function connectThroughProxy(
   const request = connectRequest(parseProxy(proxy, "the proxy given"), `${host}:${port}`);
   const remedy = "check the proxy's address, and that it is up";
   return await withDeadline({ action, timeout: PROXY_TIMEOUT, signal, remedy }, async (signal) => {
-    const conn = await connectTcp(proxy.hostname, Number(proxy.port) || 80, signal);
+    const conn = await connectTcp(proxy.hostname, Number(proxy.port) || 80, signal)
+      .catch((cause) => Promise.reject(toTunnelError(cause, action, "unreachable").during(action)));
     // It stays on, so that a connection that comes at the last moment is not left behind: the signal
     // is this call's own.
     signal.addEventListener("abort", () => closeConn(conn), { once: true });

@@ -36,9 +36,13 @@ export async function withConnections<T>(
 ): Promise<T> {
   const open = new Set<Deno.TcpConn>();
   try {
-    return await withDeadline({ action, timeout: TIMEOUT }, () =>
+    return await withDeadline({ action, timeout: TIMEOUT }, (signal) =>
       work(async () => {
         const conn = await Deno.connect({ hostname: "127.0.0.1", port });
+        if (signal.aborted) {
+          conn.close();
+          throw signal.reason;
+        }
         conn.setNoDelay(true);
         open.add(conn);
         return conn;

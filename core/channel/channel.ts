@@ -6,6 +6,7 @@
  */
 
 import type { ByteReader } from "../bytes.ts";
+import { withDeadline } from "../deadline.ts";
 import type { Duplex } from "../duplex.ts";
 import { toTunnelError, TunnelError } from "../errors.ts";
 import { ReceiveSide } from "./receive.ts";
@@ -227,14 +228,14 @@ export class Channel implements Duplex {
 
   /** Ends the stream below, in order, so that neither relay nor peer keeps anything of it. */
   async #release(): Promise<void> {
-    const timer = setTimeout(() => this.#source.cancel(), LINGER);
     try {
-      await this.#writer.close();
-      while (await this.#source.read() !== null);
+      await withDeadline({ action: "end the stream", timeout: LINGER }, async () => {
+        await this.#writer.close();
+        while (await this.#source.read() !== null);
+      });
     } catch {
       // Both ends have said and heard everything: how the stream ends makes no difference any more.
-    } finally {
-      clearTimeout(timer);
+      this.#source.cancel();
     }
   }
 }

@@ -1,6 +1,6 @@
 /** The relay's half of a sign-in: who is there, proven, before anything else is done for them. */
 
-import { type SignIn, SignIn as SignInSchema, VERSIONS } from "../control.ts";
+import { type Refused, type SignIn, SignIn as SignInSchema, VERSIONS } from "../control.ts";
 import { MessageStream } from "../control_stream.ts";
 import { delay, withDeadline } from "../deadline.ts";
 import { toTunnelError, TunnelError } from "../errors.ts";
@@ -118,5 +118,13 @@ async function dismiss(session: Session, control: MessageStream | undefined, err
   const left = session.closed.catch(() => {}).finally(() => gone.abort());
   const told = control?.send(refusal).then(() => control!.close()).catch(() => {}); // Gone already.
   await Promise.race([Promise.all([told, left]), delay(FAREWELL, gone.signal)]);
-  session.close(closeInfo(CloseCode.refused, refusal.state));
+  session.close(closeInfo(CLOSE_CODES[refusal.code] ?? CloseCode.done, refusal.state));
 }
+
+/** Only `refused` tells a client not to come again. */
+const CLOSE_CODES: Partial<Record<Refused["code"], number>> = {
+  refused: CloseCode.refused,
+  protocol: CloseCode.protocol,
+  timeout: CloseCode.timeout,
+  limit: CloseCode.limit,
+};

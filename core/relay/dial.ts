@@ -30,22 +30,23 @@ export async function handleDial(stream: Stream, context: DialContext): Promise<
   const { operator, log, signal, timeout } = context;
   const near = new MessageStream(stream);
   const facts: Record<string, string> = { operator };
+  let far: MessageStream | undefined;
   const began = performance.now();
   try {
     const options = { action: "read a dial", timeout, limit: MAX_GREETING, signal };
     const dial = await near.receive(Dial, options);
     facts.device = dial.device;
     facts.target = formatTarget(dial);
-    const far = await offer(dial, context);
-    log.info("dial accepted", facts);
+    far = await offer(dial, context);
     await near.send({ type: "accepted" } satisfies Answer);
+    log.info("dial accepted", facts);
     const { sent, received } = await splice(near.detach(), far.detach(), signal);
     log.info("dial ended", { ...facts, sent, received, seconds: seconds(began) });
   } catch (cause) {
     const error = toTunnelError(cause, "dial", "refused");
     log.info("dial refused", { ...facts, why: error.parts.state });
     await near.send(toRefusal(error)).catch(() => {}); // The operator has gone.
-    await near.close();
+    await Promise.all([near.close(), far?.close()]);
   }
 }
 
@@ -68,6 +69,15 @@ async function offer(dial: Dial, context: DialContext): Promise<MessageStream> {
       await far.close();
       throw cause;
     }
+  }).catch((cause) => {
+    const error = toTunnelError(cause, action, "reset");
+    if (error.code !== "reset" && error.code !== "closed") throw error;
+    throw new TunnelError("offline", {
+      action,
+      state: `device ${dial.device} went offline while it was dialled`,
+      remedy: "try again",
+      cause,
+    });
   });
 }
 

@@ -1,5 +1,6 @@
 /** The relay: admits sessions, keeps the registry of devices, and joins dials to devices. */
 
+import { withDeadline } from "../deadline.ts";
 import { describe, toTunnelError, TunnelError } from "../errors.ts";
 import type { Log } from "../log.ts";
 import { CloseCode, closeInfo, type Incoming, type Listener, type Session } from "../transport.ts";
@@ -89,11 +90,14 @@ export class Relay {
     let session: Session;
     let admitted: Admitted;
     try {
-      session = await incoming.accept();
+      const began = performance.now();
+      const options = { action: "accept a session", timeout: this.#limits.signInTimeout };
+      session = await withDeadline(options, (signal) => incoming.accept({ signal }));
       this.#sessions.add(session);
       session.closed.catch(() => {}).finally(() => this.#sessions.delete(session));
       // Counted among the sessions from here on, and among the pending ones until it has signed in.
-      admitted = await admit(session, this.#options, this.#limits.signInTimeout);
+      const left = this.#limits.signInTimeout - (performance.now() - began);
+      admitted = await admit(session, this.#options, Math.max(1, left));
     } catch (cause) {
       const error = toTunnelError(cause, "accept a session", "protocol");
       log.warn(error.message, { transport: incoming.transport });
@@ -124,8 +128,9 @@ export class Relay {
     );
   }
 
-  async #hostDevice(session: Session, { member, instance, control }: Admitted): Promise<void> {
+  async #hostDevice(session: Session, admitted: Admitted): Promise<void> {
     const { store, now, log } = this.#options;
+    const { member, instance } = admitted;
     const entry = { id: member.name, instance, session, since: now() };
     for (const old of this.registry.add(entry)) {
       log.warn("device session replaced by another process's", {
@@ -144,7 +149,7 @@ export class Relay {
       await seen();
       await Promise.all([
         session.closed,
-        this.#requests(session, control),
+        this.#requests(session, admitted),
         this.#refuseStreams(session),
       ]);
     } finally {
@@ -152,11 +157,11 @@ export class Relay {
     }
   }
 
-  async #hostOperator(session: Session, { member, control }: Admitted): Promise<void> {
+  async #hostOperator(session: Session, admitted: Admitted): Promise<void> {
     const dials = async () => {
       for await (const stream of session.incoming) {
         handleDial(stream, {
-          operator: member.name,
+          operator: admitted.member.name,
           find: (id) => this.registry.find(id),
           store: this.#options.store,
           log: this.#options.log,
@@ -165,12 +170,12 @@ export class Relay {
         });
       }
     };
-    await Promise.all([session.closed, this.#requests(session, control), dials()]);
+    await Promise.all([session.closed, this.#requests(session, admitted), dials()]);
   }
 
-  #requests(session: Session, control: Admitted["control"]): Promise<void> {
+  #requests(session: Session, { control, member: { role } }: Admitted): Promise<void> {
     const { store } = this.#options;
-    return serveRequests(control, { store, find: (id) => this.registry.find(id) })
+    return serveRequests(control, { role, store, find: (id) => this.registry.find(id) })
       // The control stream is the session's life: a peer that ends it is done.
       .then(() => session.close());
   }

@@ -85,6 +85,53 @@ test("a reset of the target arrives as a reset at the operator", async () => {
   assert.match(error.message, /the service crashed/);
 });
 
+test("a dial that its operator cancels leaves neither target nor stream behind", async () => {
+  await using fleet = await startFleet();
+  const asked = Promise.withResolvers<void>();
+  const connected = Promise.withResolvers<Duplex>();
+  const wasReset = Promise.withResolvers<TunnelError>();
+  const device = await fleet.device("x", {
+    connect: () => (asked.resolve(), connected.promise),
+  });
+  const operator = await fleet.operator();
+  const stop = new AbortController();
+  const dialling = failure(dial(operator, "x", { port: 7 }, { signal: stop.signal }));
+  await bounded("the target", asked.promise);
+  stop.abort();
+  assert.is((await bounded("the dial", dialling)).code, "aborted");
+  connected.resolve({
+    read: () => wasReset.promise.then((error) => Promise.reject(error)),
+    write: () => Promise.resolve(),
+    closeWrite: () => Promise.resolve(),
+    reset: wasReset.resolve,
+  });
+  await bounded("the target's reset", wasReset.promise);
+  // Retiring closes a session only when nothing on it is in use.
+  device.retire(new AbortController().signal);
+  await bounded("the device's session", device.session.closed);
+});
+
+test("a device that is lost while it is dialled is offline, not refusing", async () => {
+  await using fleet = await startFleet();
+  const asked = Promise.withResolvers<void>();
+  const device = await fleet.device("x", {
+    connect: () => (asked.resolve(), new Promise(() => {})),
+  });
+  const dialling = failure(dial(await fleet.operator(), "x", { port: 7 }));
+  await bounded("the target", asked.promise);
+  device.session.close();
+  const error = await bounded("the dial", dialling);
+  assert.is(error.code, "offline");
+  assert.is(error.exitCode, 4);
+});
+
+test("a device may not ask for the fleet", async () => {
+  await using fleet = await startFleet();
+  const device = await fleet.device("x");
+  assert.is((await failure(device.devices())).code, "refused");
+  assert.ok(await device.ping() >= 0);
+});
+
 test("a second process with a device's credential replaces the first, which is told why", async () => {
   await using fleet = await startFleet();
   const first = await fleet.device("x", { instance: "process-1" });
@@ -260,7 +307,7 @@ for (const [what, message] of greetings) {
     const writer = stream.writable.getWriter();
     await writer.write(message).catch(() => {});
     const info = await bounded("the close", session.closed);
-    assert.is(info.code, 3);
+    assert.is(info.code, 4);
     const channel = await dial(operator, "x", { port: 7 });
     await channel.write(bytes("unmoved"));
     assert.is(text(await channel.read()), "unmoved");

@@ -2,6 +2,7 @@
 
 import { type DeviceInfo, type Reply, Request } from "../control.ts";
 import type { MessageStream } from "../control_stream.ts";
+import type { Role } from "../identity/credential.ts";
 import { toRefusal } from "../refusal.ts";
 import type { DeviceRecord, Store } from "../store.ts";
 import { unknownDevice } from "./dial.ts";
@@ -11,6 +12,8 @@ import type { DeviceSession } from "./registry.ts";
 const PAGE = 128;
 
 export interface RequestContext {
+  /** Who asks: the fleet is no business of a device. */
+  readonly role: Role;
   readonly store: Store;
   readonly find: (id: string) => DeviceSession | undefined;
 }
@@ -27,9 +30,12 @@ export async function serveRequests(
   }
 }
 
-async function answer(request: Request, { store, find }: RequestContext): Promise<Reply> {
+async function answer(request: Request, { role, store, find }: RequestContext): Promise<Reply> {
   const { id } = request;
   if (request.type === "ping") return { type: "pong", id };
+  if (role !== "operator") {
+    return { type: "refused", id, code: "refused", state: "only an operator may ask for this" };
+  }
   if (request.type === "device") {
     const known = await store.device(request.device);
     if (!known) return { ...toRefusal(unknownDevice(request.device)), id };

@@ -53,8 +53,8 @@ export async function listenTls(options: TlsServerOptions): Promise<TlsServer> {
   return canServeByNode() ? await listenNodeTls(options) : listenDenoTls(options);
 }
 
-/** True since Deno 2.9. */
-function canServeByNode(): boolean {
+/** True where `node:tls` can serve: since Deno 2.9. */
+export function canServeByNode(): boolean {
   const [major = 0, minor = 0] = Deno.version.deno.split(".").map(Number);
   return major > 2 || (major === 2 && minor >= 9);
 }

@@ -3,14 +3,14 @@ import * as assert from "uvu/assert";
 import { TunnelError } from "../../core/errors.ts";
 import { bounded } from "../../tests/conformance.ts";
 import { testGround } from "../../tests/network_fixture.ts";
-import { ALPN, listenTls, type ServerConn, type TlsServer } from "./tls_server.ts";
+import { ALPN, canServeByNode, listenTls, type ServerConn, type TlsServer } from "./tls_server.ts";
 import { listenDenoTls } from "./tls_server_deno.ts";
 import { listenNodeTls } from "./tls_server_node.ts";
 
 const test = suite("TLS server");
 const { cert, key, root } = await testGround();
 const options = { hostname: "127.0.0.1", port: 0, cert, key };
-const byNode = Deno.version.deno >= "2.9";
+const byNode = canServeByNode();
 
 const makers: Record<string, () => Promise<TlsServer> | TlsServer> = {
   "by Deno": () => listenDenoTls(options),
