@@ -32,8 +32,9 @@ interface Arguments {
 
 async function main(argv: string[]): Promise<void> {
   const { suites, names, quick, rounds, json } = parseArguments(argv);
-  const facts = conditions(quick, rounds);
+  const before = { load: Deno.loadavg()[0]!, began: new Date() };
   const rows = await run(suites, names, quick, rounds);
+  const facts = conditions(quick, rounds, before);
   const text = formatJson(rows, facts);
   if (json === "-") console.log(text);
   else console.log(formatTable(rows, facts));

@@ -10,20 +10,25 @@ export interface Conditions {
   readonly deno: string;
   readonly system: string;
   readonly cpus: number;
-  /** The load of the last minute, when it began. */
-  readonly load: number;
+  /** The load of the last minute, before and after; more than its own before spoils the figures. */
+  readonly load: readonly [before: number, after: number];
   readonly began: string;
 }
 
-export function conditions(quick: boolean, rounds: number): Conditions {
+/** @param before the first value of `Deno.loadavg()` and the time, when it began */
+export function conditions(
+  quick: boolean,
+  rounds: number,
+  before: { load: number; began: Date },
+): Conditions {
   return {
     quick,
     rounds,
     deno: Deno.version.deno,
     system: `${Deno.build.os} ${Deno.build.arch}`,
     cpus: navigator.hardwareConcurrency,
-    load: Deno.loadavg()[0]!,
-    began: new Date().toISOString(),
+    load: [before.load, Deno.loadavg()[0]!],
+    began: before.began.toISOString(),
   };
 }
 
@@ -37,7 +42,9 @@ export function formatTable(rows: readonly Row[], conditions: Conditions): strin
     last = what;
   }
   return [
-    `Deno ${deno}, ${system}, ${cpus} CPUs, load ${load.toFixed(2)}, all on one machine, ` +
+    `Deno ${deno}, ${system}, ${cpus} CPUs, load ${
+      load.map((one) => one.toFixed(2)).join(" to ")
+    }, all on one machine, ` +
     `${count(rounds, "round")}${quick ? ", quick: a first impression" : ""}.`,
     "",
     table(lines),
@@ -48,7 +55,9 @@ export function formatTable(rows: readonly Row[], conditions: Conditions): strin
 }
 
 function cells(row: Row): string[] {
-  if (row.median === undefined) return [row.contender, "FAILED", "", row.failed!.slice(0, 160)];
+  if (row.median === undefined) {
+    return [row.contender, "FAILED", "", row.failed!.split("\n")[0]!.slice(0, 160)];
+  }
   const ratio = row.ratio === undefined ? "" : row.ratio.toFixed(2);
   const spread = row.rounds.length > 1 ? `${(row.spread! * 100).toFixed(0)} %` : "";
   return [row.contender, `${row.median.toFixed(0).padStart(6)} ${row.unit}`, spread, ratio];

@@ -62,6 +62,14 @@ export class ByteReader {
     return whole;
   }
 
+  /** Gives the stream up, and with it what was read of it but not used. */
+  detach(): Uint8Array {
+    const rest = this.#chunk;
+    this.#chunk = EMPTY;
+    this.#reader.releaseLock();
+    return rest;
+  }
+
   /** Tells the writer that nothing more will be read. Never rejects. */
   async cancel(reason?: unknown): Promise<void> {
     this.#chunk = EMPTY;

@@ -9,7 +9,7 @@ import { exportPublicKey, generateKeyPair } from "../core/identity/keys.ts";
 import type { Claim, Link } from "../core/link.ts";
 import { type Log, SILENT } from "../core/log.ts";
 import { Relay, type RelayLimits } from "../core/relay/relay.ts";
-import type { Session, Transport } from "../core/transport.ts";
+import type { Session } from "../core/transport.ts";
 import { MemoryStore } from "../stores/memory.ts";
 import { memoryTransport } from "../transports/memory.ts";
 
@@ -18,7 +18,7 @@ export interface Fleet extends AsyncDisposable {
   readonly authority: Authority;
   readonly store: MemoryStore;
   readonly url: URL;
-  readonly transport: Transport;
+  readonly transport: ReturnType<typeof memoryTransport>;
   /** Sessions that this fleet's members have made, newest last. */
   readonly sessions: Session[];
   readonly connector: SessionConnector;

@@ -9,6 +9,7 @@ import type { ByteReader } from "../bytes.ts";
 import { withDeadline } from "../deadline.ts";
 import type { Duplex } from "../duplex.ts";
 import { toTunnelError, TunnelError } from "../errors.ts";
+import { sharedBudget, type WindowBudget } from "./budget.ts";
 import { ReceiveSide } from "./receive.ts";
 import {
   decodeAck,
@@ -37,6 +38,8 @@ export interface ChannelOptions {
    * 524,288 and up; default 16 MiB.
    */
   maxWindow?: number;
+  /** What this channel and others may grow by together; by default that of the process, 64 MiB. */
+  budget?: WindowBudget;
 }
 
 /** Why a channel was reset (docs/PROTOCOL.md, "Records"). */
@@ -87,10 +90,12 @@ export class Channel implements Duplex {
     this.#receive = new ReceiveSide(
       INITIAL_WINDOW,
       options.maxWindow ?? DEFAULT_MAX_WINDOW,
+      options.budget ?? sharedBudget,
       () => this.#acknowledge(),
     );
     this.closed = this.#settle.promise;
-    this.closed.catch(() => {});
+    const release = () => this.#receive.release();
+    this.closed.then(release, release);
     this.#run();
   }
 

@@ -6,7 +6,7 @@ import { memoryPair, type MemorySession } from "../../transports/memory.ts";
 import { ByteReader, concat } from "../bytes.ts";
 import { TunnelError } from "../errors.ts";
 import type { Stream } from "../transport.ts";
-import { Channel, INITIAL_WINDOW } from "./channel.ts";
+import { Channel, type ChannelOptions, INITIAL_WINDOW } from "./channel.ts";
 import { encodeAck, encodeData, encodeFin } from "./record.ts";
 
 const test = suite("channel");
@@ -162,7 +162,7 @@ async function streams(): Promise<{ near: Stream; far: Stream; session: MemorySe
   return { near, far, session };
 }
 
-async function pair(options?: { maxWindow: number }) {
+async function pair(options?: ChannelOptions) {
   const { near, far, session } = await streams();
   const a = new Channel(new ByteReader(near.readable), near.writable, options);
   const b = new Channel(new ByteReader(far.readable), far.writable, options);

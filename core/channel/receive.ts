@@ -2,6 +2,7 @@
 
 import { concat } from "../bytes.ts";
 import { TunnelError } from "../errors.ts";
+import type { WindowBudget } from "./budget.ts";
 
 /** Pieces that a full queue has before they are joined into one. */
 const MAX_QUEUED = 512;
@@ -9,12 +10,15 @@ const MAX_QUEUED = 512;
 /**
  * Holds received bytes until they are read, and grants credit as they are. The window doubles when
  * the sender ran out of credit although everything it had sent was read: then the window, not the
- * reader, is what limits the channel.
+ * reader, is what limits the channel. What all windows grow by together has a bound.
  */
 export class ReceiveSide {
   readonly #queue: Uint8Array[] = [];
   readonly #maxWindow: number;
+  readonly #budget: WindowBudget;
   readonly #onGrant: () => void;
+  /** Taken from the budget. */
+  #taken = 0;
   #window: number;
   #granted: number;
   #received = 0;
@@ -25,7 +29,8 @@ export class ReceiveSide {
   #waiting?: PromiseWithResolvers<void>;
 
   /** @param onGrant called whenever the peer should be told {@linkcode position} and {@linkcode limit} */
-  constructor(window: number, maxWindow: number, onGrant: () => void) {
+  constructor(window: number, maxWindow: number, budget: WindowBudget, onGrant: () => void) {
+    this.#budget = budget;
     this.#window = window;
     this.#granted = window;
     this.#maxWindow = Math.max(window, maxWindow);
@@ -93,12 +98,25 @@ export class ReceiveSide {
     }
   }
 
+  /** Gives back what the window took to grow; the channel is over. */
+  release(): void {
+    this.#budget.give(this.#taken);
+    this.#taken = 0;
+  }
+
+  #grow(): void {
+    const more = Math.min(this.#window, this.#maxWindow - this.#window);
+    if (more <= 0 || !this.#budget.take(more)) return;
+    this.#taken += more;
+    this.#window += more;
+  }
+
   #deliver(length: number): void {
     this.#delivered += length;
     if (this.#ended) return;
     if (this.#senderBlocked && this.#queue.length === 0) {
       this.#senderBlocked = false;
-      this.#window = Math.min(this.#window * 2, this.#maxWindow);
+      this.#grow();
     }
     const limit = this.#delivered + this.#window;
     if (limit - this.#granted < this.#window / 2) return;

@@ -40,7 +40,7 @@ export async function handleDial(stream: Stream, context: DialContext): Promise<
     far = await offer(dial, context);
     await near.send({ type: "accepted" } satisfies Answer);
     log.info("dial accepted", facts);
-    const { sent, received } = await splice(near.detach(), far.detach(), signal);
+    const { sent, received } = await splice(near.detachBlocks(), far.detachBlocks(), signal);
     log.info("dial ended", { ...facts, sent, received, seconds: seconds(began) });
   } catch (cause) {
     const error = toTunnelError(cause, "dial", "refused");

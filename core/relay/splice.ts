@@ -1,11 +1,11 @@
 /** Copies bytes between two streams, blindly: what a relay does once a dial is accepted. */
 
-import type { ByteReader } from "../bytes.ts";
+import type { BlockReader } from "../block_reader.ts";
 import type { Transferred } from "../duplex.ts";
 
 /** One side of a splice. */
 export interface Side {
-  readonly reader: ByteReader;
+  readonly reader: BlockReader;
   readonly writable: WritableStream<Uint8Array>;
 }
 
@@ -35,23 +35,17 @@ export async function splice(near: Side, far: Side, signal?: AbortSignal): Promi
   }
 }
 
-/** Reads ahead by one chunk while the one before it is written. */
 async function copy(
-  reader: ByteReader,
+  reader: BlockReader,
   writer: WritableStreamDefaultWriter<Uint8Array>,
 ): Promise<number> {
   let bytes = 0;
   let reading = true;
   writer.closed.catch(() => {}); // Seen by the write that meets it.
   try {
-    let chunk = await reader.read();
-    while (chunk !== null) {
-      const writing = writer.write(chunk);
-      bytes += chunk.length;
-      const next = reader.read();
-      next.catch(() => {}); // Met again below, unless the write fails first.
-      await writing;
-      chunk = await next;
+    for (let block; (block = await reader.read()) !== null;) {
+      bytes += block.length;
+      await writer.write(block);
     }
     reading = false;
     await writer.close();

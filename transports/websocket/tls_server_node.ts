@@ -7,8 +7,11 @@ import { ALPN, type ServerConn, type TlsServer, type TlsServerOptions } from "./
 
 /** Connections that wait to be asked for; beyond that they are dropped as they come. */
 const BACKLOG = 512;
-/** Bytes that are read ahead of being asked for, before reading pauses. */
-const READ_AHEAD = 256 * 1024;
+/**
+ * Bytes that are read ahead of being asked for, before reading pauses. Whoever reads all the time
+ * never comes near it, and should not: Deno 2.9 loses an end that comes while reading pauses.
+ */
+const READ_AHEAD = 1024 * 1024;
 
 /** @throws one of `Deno.errors` when the address cannot be had */
 export async function listenNodeTls(options: TlsServerOptions): Promise<TlsServer> {

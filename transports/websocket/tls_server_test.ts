@@ -1,8 +1,10 @@
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
+import { delay } from "../../core/deadline.ts";
 import { TunnelError } from "../../core/errors.ts";
 import { bounded } from "../../tests/conformance.ts";
 import { testGround } from "../../tests/network_fixture.ts";
+import { newSeed, Random } from "../../tests/random.ts";
 import { ALPN, canServeByNode, listenTls, type ServerConn, type TlsServer } from "./tls_server.ts";
 import { listenDenoTls } from "./tls_server_deno.ts";
 import { listenNodeTls } from "./tls_server_node.ts";
@@ -34,6 +36,37 @@ for (const [name, make] of Object.entries(makers)) {
     await writeAll(far, bytes);
     await far.closeWrite();
     assert.equal(await bounded("the answer", readAll(near)), bytes);
+    end();
+  });
+
+  test(`an end that comes before anybody reads is not lost (${name})`, async () => {
+    const { near, far, end } = await connected(make);
+    await writeAll(far, new Uint8Array(300_000));
+    await far.closeWrite();
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    assert.is((await bounded("the bytes", readAll(near))).length, 300_000);
+    end();
+  });
+
+  test(`a reader that pauses at random gets every byte in order (${name})`, async () => {
+    const random = new Random(newSeed());
+    const { near, far, end } = await connected(make);
+    const total = 20_000_000;
+    const pattern = new Uint32Array(total / 4).map((_, i) => i);
+    const writing = writeAll(far, new Uint8Array(pattern.buffer));
+    const buffer = new ArrayBuffer(65_536);
+    const word = new Uint32Array(1);
+    const wordBytes = new Uint8Array(word.buffer);
+    for (let at = 0; at < total;) {
+      if (random.below(20) === 0) await delay(random.below(20));
+      const count = await bounded("bytes", near.read(new Uint8Array(buffer)));
+      for (const byte of new Uint8Array(buffer, 0, count!)) {
+        word[0] = at >>> 2;
+        if (byte !== wordBytes[at & 3]) throw new Error(`byte ${at} differs`);
+        at++;
+      }
+    }
+    await writing;
     end();
   });
 
