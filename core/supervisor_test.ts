@@ -47,7 +47,6 @@ test("a refusal ends it, for it and for whoever waits", async () => {
 });
 
 test("an orderly close by the relay is no reason to stop, a takeover is", async () => {
-  await using fleet = await startFleet();
   let attempts = 0;
   const codes = [CloseCode.goingAway, CloseCode.replaced];
   const supervisor = new Supervisor({

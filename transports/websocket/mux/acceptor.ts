@@ -35,6 +35,7 @@ export class Acceptor {
     if (this.#allowed === 0) throw violation("a stream was opened beyond the limit");
     this.#nextId += 2;
     this.#allowed--;
+    this.#tellFree();
   }
 
   /** Hands the stream on, now or when it is asked for. */
@@ -48,11 +49,7 @@ export class Acceptor {
   /** A stream has ended and its place is free. */
   left(): void {
     this.#free++;
-    // Told early only when the peer runs short: else one frame stands for many places.
-    if (this.#allowed * 2 > this.#limit) return;
-    this.#allowed += this.#free;
-    this.#allow(this.#free);
-    this.#free = 0;
+    this.#tellFree();
   }
 
   /** True for an id that the peer has opened. */
@@ -66,6 +63,14 @@ export class Acceptor {
     if (this.#refusing) return;
     if (error) this.#controller.error(error);
     else this.#controller.close();
+  }
+
+  /** Tells the peer of free places when it runs short: so one frame stands for many places. */
+  #tellFree(): void {
+    if (this.#free === 0 || this.#allowed * 2 > this.#limit) return;
+    this.#allowed += this.#free;
+    this.#allow(this.#free);
+    this.#free = 0;
   }
 
   #pull(): void {

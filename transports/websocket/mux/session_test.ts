@@ -122,6 +122,24 @@ test("1,000 streams in sequence where one at a time is allowed", async () => {
   await serving;
 });
 
+test("places that were given back can all be used again", async () => {
+  const { client, server, end } = sessions({ streams: 4 });
+  const accepted = server.incoming.getReader();
+  for (let ended = 0; ended <= 4; ended++) {
+    for (let i = 0; i < ended; i++) {
+      const near = await bounded("open", client.openStream());
+      const finishing = finish(near);
+      await finish((await accepted.read()).value!);
+      await finishing;
+    }
+    const all = await bounded("4 opens", Promise.all([1, 2, 3, 4].map(() => client.openStream())));
+    const finishing = all.map((stream) => finish(stream));
+    for (const _ of all) await finish((await accepted.read()).value!);
+    await Promise.all(finishing);
+  }
+  await end();
+});
+
 test("streams that nobody accepts are bounded by the limit, and refused by a cancel", async () => {
   const { client, server, end } = sessions({ streams: 3 });
   const opened = await Promise.all([1, 2, 3].map(() => client.openStream()));
