@@ -1,7 +1,7 @@
 /** What the receive windows of many channels may grow by together. */
 
 /** Bytes that {@linkcode sharedBudget} has: the memory that fast channels may add to a process. */
-export const DEFAULT_BUDGET = 64 * 1024 * 1024;
+export const DEFAULT_BUDGET = 32 * 1024 * 1024;
 
 /**
  * A sum of bytes that channels take from as their windows grow and give back when they end. Without

@@ -38,7 +38,7 @@ export interface ChannelOptions {
    * 524,288 and up; default 16 MiB.
    */
   maxWindow?: number;
-  /** What this channel and others may grow by together; by default that of the process, 64 MiB. */
+  /** What this channel and others may grow by together; by default that of the process, 32 MiB. */
   budget?: WindowBudget;
 }
 

@@ -35,7 +35,6 @@ export class Acceptor {
     if (this.#allowed === 0) throw violation("a stream was opened beyond the limit");
     this.#nextId += 2;
     this.#allowed--;
-    this.#tellFree();
   }
 
   /** Hands the stream on, now or when it is asked for. */
@@ -46,10 +45,16 @@ export class Acceptor {
     this.#controller.enqueue(stream);
   }
 
-  /** A stream has ended and its place is free. */
+  /**
+   * A stream has ended and its place is free. A sixteenth of all places may wait to be told of
+   * together: a frame for each would cost short streams dearly.
+   */
   left(): void {
     this.#free++;
-    this.#tellFree();
+    if (this.#free <= this.#limit / 16) return;
+    this.#allowed += this.#free;
+    this.#allow(this.#free);
+    this.#free = 0;
   }
 
   /** True for an id that the peer has opened. */
@@ -63,14 +68,6 @@ export class Acceptor {
     if (this.#refusing) return;
     if (error) this.#controller.error(error);
     else this.#controller.close();
-  }
-
-  /** Tells the peer of free places when it runs short: so one frame stands for many places. */
-  #tellFree(): void {
-    if (this.#free === 0 || this.#allowed * 2 > this.#limit) return;
-    this.#allowed += this.#free;
-    this.#allow(this.#free);
-    this.#free = 0;
   }
 
   #pull(): void {
