@@ -23,7 +23,7 @@ const role = v.picklist(["device", "operator"]);
 const token = text(4_096);
 
 /** How a refusal is classed; a subset of `ErrorCode`. */
-const refusal = v.picklist([
+export const RefusalCode = v.picklist([
   "refused",
   "unknown",
   "offline",
@@ -36,7 +36,7 @@ const refusal = v.picklist([
 
 export const Refused = v.object({
   type: v.literal("refused"),
-  code: refusal,
+  code: RefusalCode,
   state: text(300),
   remedy: v.optional(text(300)),
 });

@@ -2,6 +2,7 @@ import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { bounded } from "../tests/conformance.ts";
 import { newSeed, Random } from "../tests/random.ts";
+import { failureOf as failure } from "../tests/failure.ts";
 import { startFleet } from "../tests/fleet.ts";
 import { Backoff } from "./backoff.ts";
 import { dial } from "./dial.ts";
@@ -157,14 +158,4 @@ async function waitForOther(supervisor: Supervisor, than: Link): Promise<Link> {
     if (link !== than) return link;
     await new Promise((resolve) => setTimeout(resolve, 0));
   }
-}
-
-async function failure(work: Promise<unknown>): Promise<TunnelError> {
-  try {
-    await work;
-  } catch (error) {
-    if (error instanceof TunnelError) return error;
-    throw error;
-  }
-  throw new Error("it succeeded");
 }

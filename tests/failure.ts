@@ -14,3 +14,8 @@ export async function failure(work: () => unknown): Promise<TunnelError> {
   }
   throw new Error(`it did not fail: ${Deno.inspect(value)}`);
 }
+
+/** The error of work that is under way. */
+export function failureOf(work: Promise<unknown>): Promise<TunnelError> {
+  return failure(() => work);
+}

@@ -1,6 +1,7 @@
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { bounded } from "../../tests/conformance.ts";
+import { failureOf as failure } from "../../tests/failure.ts";
 import { startFleet } from "../../tests/fleet.ts";
 import { MessageStream } from "../control_stream.ts";
 import { dial } from "../dial.ts";
@@ -395,16 +396,6 @@ test("1,000 dials in sequence and 200 at once through one session leave nothing"
 test.run();
 
 type Fleet = Awaited<ReturnType<typeof startFleet>>;
-
-async function failure(work: Promise<unknown>): Promise<TunnelError> {
-  try {
-    await work;
-  } catch (error) {
-    if (error instanceof TunnelError) return error;
-    throw error;
-  }
-  throw new Error("it succeeded");
-}
 
 const bytes = (value: string) => new TextEncoder().encode(value);
 const text = (value: Uint8Array | null) => new TextDecoder().decode(value!);
