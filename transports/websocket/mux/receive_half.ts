@@ -15,7 +15,7 @@ export class ReceiveHalf {
   readonly readable: ReadableStream<Uint8Array>;
   readonly #port: StreamPort;
   readonly #queue = new ChunkQueue();
-  #controller!: ReadableStreamDefaultController<Uint8Array>;
+  #controller!: ReadableByteStreamController;
   /** A reader waits, and the queue is empty. */
   #wanted = false;
   #window = INITIAL_WINDOW;
@@ -32,11 +32,13 @@ export class ReceiveHalf {
 
   constructor(port: StreamPort) {
     this.#port = port;
-    this.readable = new ReadableStream<Uint8Array>({
+    // A stream of bytes, so that a reader may bring its own memory and none is allocated for it.
+    this.readable = new ReadableStream({
+      type: "bytes",
       start: (controller) => void (this.#controller = controller),
       pull: () => this.#pull(),
       cancel: () => this.#cancel(),
-    }, { highWaterMark: 0 });
+    }, { highWaterMark: 0 }) as ReadableStream<Uint8Array>;
   }
 
   /** True when nothing comes any more and nothing is left to read. */
@@ -92,33 +94,56 @@ export class ReceiveHalf {
   }
 
   #pull(): void {
-    const bytes = this.#queue.shift();
-    if (!bytes) {
+    if (this.#queue.empty) {
       this.#wanted = true;
       return;
     }
-    this.#take(bytes);
+    this.#give();
     this.#closeWhenRead();
   }
 
   #deliver(payload: Uint8Array): void {
-    if (!this.#wanted) return this.#queue.push(payload);
+    const request = this.#wanted ? this.#controller.byobRequest : null;
+    const view = request?.view as Uint8Array | undefined;
+    if (!request || !view || view.length < payload.length) {
+      this.#queue.push(payload);
+      if (this.#wanted) this.#give();
+      return;
+    }
     this.#wanted = false;
-    const bytes = new Uint8Array(payload.length);
-    bytes.set(payload);
-    this.#take(bytes);
+    view.set(payload);
+    this.#took(payload.length);
+    request.respond(payload.length);
   }
 
-  #take(bytes: Uint8Array): void {
-    this.#taken += bytes.length;
+  /** Hands what is queued to the reader that waits. */
+  #give(): void {
+    this.#wanted = false;
+    const request = this.#controller.byobRequest;
+    if (request) {
+      const length = this.#queue.take(request.view as Uint8Array);
+      this.#took(length);
+      return request.respond(length);
+    }
+    const bytes = new Uint8Array(this.#queue.next);
+    this.#queue.take(bytes);
+    this.#took(bytes.length);
+    this.#controller.enqueue(bytes);
+  }
+
+  #took(bytes: number): void {
+    this.#taken += bytes;
     // Half a window at a time: a frame for each chunk would cost more than it gains.
     if (!this.#ended && this.#taken * 2 >= this.#window) this.#port.scheduleControl(this);
-    this.#controller.enqueue(bytes);
   }
 
   #closeWhenRead(): void {
     if (!this.#ended || this.#done || !this.#queue.empty) return;
-    if (!this.#cancelled) this.#controller.close();
+    if (!this.#cancelled) {
+      this.#controller.close();
+      // A reader that brought its memory gets it back empty.
+      this.#controller.byobRequest?.respond(0);
+    }
     this.#finish();
   }
 

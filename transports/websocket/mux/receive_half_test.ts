@@ -1,6 +1,7 @@
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { ChunkQueue } from "./chunk_queue.ts";
+import { Flag } from "./frame.ts";
 import { INITIAL_WINDOW, ReceiveHalf } from "./receive_half.ts";
 import type { StreamPort } from "./stream.ts";
 import { MAX_WINDOW, WindowTuner } from "./window_tuner.ts";
@@ -49,29 +50,48 @@ test("credit is asked for once half a window was read, not when it came", async 
   assert.is(asked, 1);
 });
 
-test("ChunkQueue gives back what went in, in order, for payloads of every size", () => {
+test("ChunkQueue gives back what went in, in order, for payloads and targets of every size", () => {
   const queue = new ChunkQueue();
-  const sizes = [1, 2, 4_093, 1, 65_536, 3, 0, 5_000, 4_096, 1];
+  const sizes = [1, 2, 4_093, 1, 65_536, 3, 0, 5_000, 40_000, 65_537, 4_096, 1];
+  const targets = [1, 70_000, 4_096, 65_536, 7];
   let next = 0;
+  let expected = 0;
+  const take = (length: number) => {
+    const target = new Uint8Array(length);
+    const moved = queue.take(target);
+    for (const byte of target.subarray(0, moved)) assert.is(byte, expected++ & 0xff);
+    return moved;
+  };
   for (let round = 0; round < 30; round++) {
     for (const size of sizes) queue.push(new Uint8Array(size).map(() => next++));
-    if (round % 3) queue.shift()?.forEach((byte) => assert.is(byte, expected++ & 0xff));
+    if (round % 3) take(targets[round % targets.length]!);
   }
-  for (let bytes = queue.shift(); bytes; bytes = queue.shift()) {
-    for (const byte of bytes) assert.is(byte, expected++ & 0xff);
-  }
+  while (take(50_000) > 0);
   assert.is(expected, next);
   assert.ok(queue.empty);
 });
 
-let expected = 0;
-
 test("ChunkQueue puts small payloads together", () => {
   const queue = new ChunkQueue();
   for (let i = 0; i < 10_000; i++) queue.push(new Uint8Array([i]));
-  let chunks = 0;
-  while (queue.shift()) chunks++;
-  assert.is(chunks, Math.ceil(10_000 / 4_096));
+  assert.is(queue.next, 4_096);
+});
+
+test("a reader with its own memory gets bytes, the end and an error like any other", async () => {
+  const half = new ReceiveHalf(port());
+  const reader = half.readable.getReader({ mode: "byob" });
+  const waiting = reader.read(new Uint8Array(3));
+  half.receive(0, new Uint8Array([1, 2, 3, 4, 5]));
+  assert.equal([...(await waiting).value!], [1, 2, 3]);
+  assert.equal([...(await reader.read(new Uint8Array(8))).value!], [4, 5]);
+  const ending = reader.read(new Uint8Array(8));
+  half.receive(Flag.end, new Uint8Array(0));
+  assert.ok((await ending).done);
+  assert.ok(half.done);
+  const failing = new ReceiveHalf(port());
+  const read = failing.readable.getReader({ mode: "byob" }).read(new Uint8Array(1));
+  failing.reset(7);
+  assert.match(await read.then(() => "bytes", (e) => e.message), /aborted it \(code 7\)/);
 });
 
 function port(): StreamPort {
