@@ -3,8 +3,9 @@
 export { DEFAULT_ALLOW, formatTarget, type Target } from "./core/allow.ts";
 export { Channel, type ChannelOptions } from "./core/channel/channel.ts";
 export type { DeviceInfo, Principal } from "./core/control.ts";
-export { type DeviceOptions, serveDials, type TargetConnector } from "./core/device.ts";
-export { dial, type DialOptions } from "./core/dial.ts";
+export type { ChannelIdentity } from "./core/channel/handshake.ts";
+export { Device, type DeviceOptions, type TargetConnector } from "./core/device.ts";
+export { Dialer, type DialerOptions, type DialOptions, type LinkSource } from "./core/dialer.ts";
 export { type Duplex, join, type Transferred } from "./core/duplex.ts";
 export {
   type EndpointOptions,
@@ -15,9 +16,18 @@ export {
 export { type ErrorCode, type ErrorParts, TunnelError } from "./core/errors.ts";
 export { Authority, type Role, Verifier } from "./core/identity/credential.ts";
 export { decodeJoin, encodeJoin, type Join } from "./core/identity/join.ts";
-export { exportPublicKey, generateKeyPair, type PublicJwk } from "./core/identity/keys.ts";
+export {
+  type AgreementJwk,
+  exportPublicKey,
+  fingerprint,
+  generateAgreementKey,
+  generateKeyPair,
+  type PrivateAgreementJwk,
+  type PublicJwk,
+} from "./core/identity/keys.ts";
 export type { Claim, Link } from "./core/link.ts";
 export type { Log, LogFields } from "./core/log.ts";
+export { StaticKey } from "./core/noise/static_key.ts";
 export { Relay, type RelayLimits, type RelayOptions } from "./core/relay/relay.ts";
 export type { Store } from "./core/store.ts";
 export { Supervisor, type SupervisorOptions } from "./core/supervisor.ts";

@@ -48,6 +48,8 @@ function define(cli: CAC, wrap: (level: Level, action: Action) => (...args: unkn
       .option("--transport <name>", "auto, quic or websocket (default: auto)")
       .option("--proxy <url>", "HTTP CONNECT proxy (default: HTTPS_PROXY, NO_PROXY)");
   const join = "--join <string>";
+  const window = "--resume-window <duration>";
+  const windowHelp = "how long connections outlive the path under them (default: 5m)";
   const joinHelp = "join string, @FILE that holds one, or - for stdin";
 
   cli.command("relay", "Run the meeting point of devices and operators")
@@ -69,11 +71,15 @@ function define(cli: CAC, wrap: (level: Level, action: Action) => (...args: unkn
     .option("--id <id>", "the device's ID")
     .option(join, joinHelp)
     .option("--allow <target>", "PORT or HOST:PORT, repeatable (default: 127.0.0.1:22)")
+    .option(window, windowHelp)
     .example("tunnel device --id x --allow 22 --allow 192.168.0.5:3389")
     .action(wrap("info", device));
   reach(cli.command("connect <device> <target>", "Reach a port of a device, or a host beside it"))
     .option("--listen <address>", "local PORT or HOST:PORT (default: a free port on 127.0.0.1)")
     .option("--stdio", "carry stdin and stdout, for ssh's ProxyCommand")
+    .option("--verbose", "show the device's key on stderr")
+    .option("--pin", "hold the device to the key it has the first time")
+    .option(window, windowHelp)
     .option(join, joinHelp)
     .example("tunnel connect x 22 --listen 2222")
     .action(wrap("warn", connect));

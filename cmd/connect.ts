@@ -1,9 +1,8 @@
 /** `tunnel connect`: a local listener, or stdio, whose far end is a device's port. */
 
 import { formatTarget, type Target } from "../core/allow.ts";
-import { dial } from "../core/dial.ts";
 import { type Duplex, join } from "../core/duplex.ts";
-import { toTunnelError, TunnelError } from "../core/errors.ts";
+import { toTunnelError } from "../core/errors.ts";
 import { parseDeviceId, parseTarget } from "../core/names.ts";
 import { listenTcp } from "../transports/tcp/tcp.ts";
 import type { Context } from "./context.ts";
@@ -29,7 +28,7 @@ export async function connect(
 }
 
 async function overStdio(service: Service, id: string, target: Target): Promise<void> {
-  const channel = await open(service, id, target);
+  const channel = await service.dialer.dial(id, target, { signal: service.stop });
   await join(stdioDuplex(), channel);
   await channel.closed;
 }
@@ -41,20 +40,13 @@ async function overListener(
   target: Target,
   address: { hostname: string; port: number },
 ): Promise<void> {
-  const { supervisor, stop } = service;
+  const { supervisor, dialer, stop } = service;
+  await dialer.prepare(id, { timeout: LINK_TIMEOUT, signal: stop });
   const link = await supervisor.link(LINK_TIMEOUT, stop);
-  const { online, since } = await link.device(id, stop);
-  if (!online) {
-    throw new TunnelError("offline", {
-      action: `connect ${id}`,
-      state: `the device is offline${since ? ` since ${new Date(since).toISOString()}` : ""}`,
-      remedy: `see that \`tunnel device --id ${id}\` runs there`,
-    });
-  }
   const name = `${id}:${formatTarget(target)}`;
   await using listener = await listenTcp(address, async (local: Duplex) => {
     try {
-      const channel = await open(service, id, target);
+      const channel = await dialer.dial(id, target, { signal: stop });
       const { sent, received } = await join(local, channel);
       log.info("connection ended", { to: name, sent, received });
     } catch (cause) {
@@ -67,9 +59,4 @@ async function overListener(
   const local = formatTarget({ host: hostname, port });
   print(`listening ${local} -> ${name} via ${link.session.transport}`);
   await new Promise<void>((resolve) => stop.addEventListener("abort", () => resolve()));
-}
-
-async function open({ supervisor, stop }: Service, id: string, target: Target) {
-  const link = await supervisor.link(LINK_TIMEOUT, stop);
-  return await dial(link, id, target, { signal: stop });
 }

@@ -1,13 +1,14 @@
 /** `tunnel device`: serves dials to the ports that it allows. */
 
 import { DEFAULT_ALLOW, formatTarget } from "../core/allow.ts";
-import { serveDials } from "../core/device.ts";
+import { Device } from "../core/device.ts";
 import { superviseEndpoint } from "../core/endpoint.ts";
 import { TunnelError } from "../core/errors.ts";
-import { parseDeviceId, parseRelayUrl, parseTarget } from "../core/names.ts";
+import { Verifier } from "../core/identity/credential.ts";
+import { parseDeviceId, parseDuration, parseRelayUrl, parseTarget } from "../core/names.ts";
 import { connectTcp } from "../transports/tcp/tcp.ts";
 import { AGENT, type Context, makeConnector } from "./context.ts";
-import { claimOf, identityFor } from "./enrol.ts";
+import { channelIdentityOf, claimOf, identityFor } from "./enrol.ts";
 import { print, stopSignal } from "./process.ts";
 
 export async function device(context: Context): Promise<void> {
@@ -25,16 +26,29 @@ export async function device(context: Context): Promise<void> {
   const stop = stopSignal();
   const identity = await identityFor(context, "device", id, stop);
   log.info("allowed", { targets: allow.map(formatTarget).join(",") });
+  const served = new Device({
+    id,
+    identity: await channelIdentityOf(identity),
+    verifier: new Verifier(identity.authority),
+    allow,
+    connect: connectTcp,
+    resumeWindow: parseDuration(options.text("resumeWindow") ?? "5m"),
+    log,
+  });
   const supervisor = superviseEndpoint({
     relay: parseRelayUrl(identity.relay),
     claim: await claimOf(identity),
     connector: await makeConnector(context, identity),
     agent: AGENT,
+    epoch: () => served.epoch,
     log,
     onUp(link) {
       print(`device ${id} online via ${link.session.transport}`);
-      serveDials(link, { allow, connect: connectTcp, log });
+      served.serve(link);
     },
   });
-  await supervisor.run(stop);
+  // The channels are closed before the session that says so to their other ends.
+  const ending = new AbortController();
+  stop.addEventListener("abort", () => served.close().then(() => ending.abort()));
+  await supervisor.run(ending.signal);
 }

@@ -5,19 +5,28 @@ import { decodeJoin, hashSecret, type Join, newSecret } from "../core/identity/j
 import {
   exportPrivateKey,
   exportPublicKey,
+  generateAgreementKey,
   generateKeyPair,
   importPrivateKey,
-  type PublicJwk,
+  parseAgreementJwk,
 } from "../core/identity/keys.ts";
 import { type Authority, type Role, Verifier } from "../core/identity/credential.ts";
+import type { ChannelIdentity } from "../core/channel/handshake.ts";
 import { openLink } from "../core/endpoint.ts";
 import type { Claim } from "../core/link.ts";
 import { parseRelayUrl } from "../core/names.ts";
+import { StaticKey } from "../core/noise/static_key.ts";
 import type { Identity } from "../stores/home.ts";
 import { AGENT, type Context, makeConnector } from "./context.ts";
 
 /** Milliseconds that an invitation to oneself is good for. */
 const SELF_INVITE = 60_000;
+
+/** Who this is on channels. */
+export async function channelIdentityOf(identity: Identity): Promise<ChannelIdentity> {
+  const { credential, agreementKey } = identity;
+  return { credential, key: await StaticKey.import(agreementKey) };
+}
 
 /** A kept identity as the engine takes it. */
 export async function claimOf(identity: Identity): Promise<Claim> {
@@ -77,9 +86,11 @@ async function enrol(context: Context, join: Join, signal: AbortSignal): Promise
   const { root, secret, role, name, authority } = join;
   const relay = parseRelayUrl(join.relay);
   const holder = await exportPublicKey(publicKey);
+  const agreementKey = await generateAgreementKey();
+  const agreement = parseAgreementJwk(agreementKey);
   const link = await openLink({
     relay,
-    claim: { secret, publicKey: holder, privateKey },
+    claim: { secret, publicKey: holder, agreement, privateKey },
     connector: await makeConnector(context, { root }),
     agent: AGENT,
   }, signal);
@@ -87,7 +98,7 @@ async function enrol(context: Context, join: Join, signal: AbortSignal): Promise
   if (!link.credential) {
     throw new TunnelError("protocol", { action: "join", state: "the relay sent no credential" });
   }
-  await checkIssued(link.credential, join, holder);
+  await checkIssued(link.credential, join, holder.x, agreement.x);
   const identity: Identity = {
     role,
     name,
@@ -96,6 +107,7 @@ async function enrol(context: Context, join: Join, signal: AbortSignal): Promise
     authority,
     credential: link.credential,
     privateKey: await exportPrivateKey(privateKey),
+    agreementKey,
   };
   await context.home.saveIdentity(identity);
   context.log.info("joined", { [role]: name, relay: relay.host });
@@ -104,9 +116,15 @@ async function enrol(context: Context, join: Join, signal: AbortSignal): Promise
 }
 
 /** The join string names whom to trust: a relay cannot hand out another fleet's credential. */
-async function checkIssued(credential: string, join: Join, holder: PublicJwk): Promise<void> {
-  const { role, name, key } = await new Verifier(join.authority).verify(credential);
-  if (role === join.role && name === join.name && key.x === holder.x) return;
+async function checkIssued(
+  credential: string,
+  join: Join,
+  holder: string,
+  channel: string,
+): Promise<void> {
+  const { role, name, key, agreement } = await new Verifier(join.authority).verify(credential);
+  const isOurs = key.x === holder && agreement.x === channel;
+  if (role === join.role && name === join.name && isOurs) return;
   throw new TunnelError("protocol", {
     action: "join",
     state: "the relay sent somebody else's credential",

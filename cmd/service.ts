@@ -1,18 +1,23 @@
 /** The operator's side, as several commands use it: signed in, and gone when the command ends. */
 
+import { untilAborted } from "../core/deadline.ts";
+import { Dialer } from "../core/dialer.ts";
 import { superviseEndpoint } from "../core/endpoint.ts";
 import { abortError } from "../core/deadline.ts";
-import { parseRelayUrl } from "../core/names.ts";
+import { Verifier } from "../core/identity/credential.ts";
+import { parseDuration, parseRelayUrl } from "../core/names.ts";
 import type { Supervisor } from "../core/supervisor.ts";
 import { AGENT, type Context, makeConnector } from "./context.ts";
-import { claimOf, identityFor } from "./enrol.ts";
+import { channelIdentityOf, claimOf, identityFor } from "./enrol.ts";
 import { stopSignal } from "./process.ts";
+import { trustKeys } from "./trust.ts";
 
 /** Milliseconds for the first session with a relay, or the next one after a loss. */
 export const LINK_TIMEOUT = 20_000;
 
 export interface Service {
   readonly supervisor: Supervisor;
+  readonly dialer: Dialer;
   /** Fires when the command is to end. */
   readonly stop: AbortSignal;
 }
@@ -25,31 +30,45 @@ export async function withService<T>(
   context: Context,
   work: (service: Service) => Promise<T>,
 ): Promise<T> {
-  const interrupted = stopSignal();
-  const identity = await identityFor(context, "operator", undefined, interrupted);
+  const { log, options } = context;
+  const stop = stopSignal();
+  const identity = await identityFor(context, "operator", undefined, stop);
+  // The channels are closed before the session that says so to their other ends.
   const ending = new AbortController();
-  const stop = AbortSignal.any([interrupted, ending.signal]);
   const first = Promise.withResolvers<void>();
   const supervisor = superviseEndpoint({
     relay: parseRelayUrl(identity.relay),
     claim: await claimOf(identity),
     connector: await makeConnector(context, identity),
     agent: AGENT,
-    log: context.log,
-    onUp: () => first.resolve(),
+    log,
+    onUp(link) {
+      first.resolve();
+      dialer.move(link);
+    },
     supervisor: { failFast: true },
   });
-  const running = supervisor.run(stop);
-  running.then(() => first.reject(abortError(stop, "connect")), first.reject);
+  const dialer = new Dialer({
+    links: supervisor,
+    identity: await channelIdentityOf(identity),
+    verifier: new Verifier(identity.authority),
+    trust: trustKeys(context),
+    resumeWindow: parseDuration(options.text("resumeWindow") ?? "5m"),
+    log,
+  });
+  const running = supervisor.run(ending.signal);
+  running.then(() => first.reject(abortError(ending.signal, "connect")), first.reject);
+  const failed = running.then(() => Promise.reject(abortError(ending.signal, "run")));
+  failed.catch(() => {}); // Met by the race below, unless the work was done before.
   try {
-    await first.promise;
-    const failed = running.then(() => Promise.reject(abortError(stop, "run")));
-    return await Promise.race([work({ supervisor, stop }), failed]);
+    await untilAborted(first.promise, stop, "connect");
+    const working = Promise.race([work({ supervisor, dialer, stop }), failed]);
+    return await untilAborted(working, stop, "run");
   } catch (cause) {
     // What the signal cut short is not a failure of its own.
-    if (interrupted.aborted) throw abortError(interrupted, "run");
-    throw cause;
+    throw stop.aborted ? abortError(stop, "run") : cause;
   } finally {
+    await dialer.close();
     ending.abort();
     await running.catch(() => {}); // Its failure has reached the caller through the race above.
   }

@@ -10,7 +10,7 @@
  */
 
 import * as v from "valibot";
-import { PublicJwk } from "./identity/keys.ts";
+import { AgreementJwk, PublicJwk } from "./identity/keys.ts";
 
 /** Protocol versions this build speaks, best first. */
 export const VERSIONS: readonly number[] = [1];
@@ -21,6 +21,10 @@ const port = v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(65_535));
 const name = v.pipe(v.string(), v.regex(/^[a-z0-9][a-z0-9._-]{0,62}$/, "a name"));
 const role = v.picklist(["device", "operator"]);
 const token = text(4_096);
+/** 16 random bytes that a device counts its dials by; see `core/channel/freshness.ts`. */
+const epoch = v.pipe(v.string(), v.regex(/^[A-Za-z0-9_-]{22}$/, "16 bytes in base64url"));
+/** A Noise message, base64url. */
+const handshake = v.pipe(text(6_000), v.regex(/^[A-Za-z0-9_-]+$/, "base64url"));
 
 /** How a refusal is classed; a subset of `ErrorCode`. */
 export const RefusalCode = v.picklist([
@@ -32,6 +36,7 @@ export const RefusalCode = v.picklist([
   "limit",
   "protocol",
   "unavailable",
+  "gone",
 ]);
 
 export const Refused = v.object({
@@ -56,6 +61,8 @@ const greeting = {
   /** Names the running process: a device's second session with the same one replaces nobody. */
   instance: v.pipe(v.string(), v.regex(/^[A-Za-z0-9_-]{8,64}$/, "8 to 64 letters")),
   proof: token,
+  /** A device's; those who dial it need it. */
+  epoch: v.optional(epoch),
 };
 
 export const SignIn = v.variant("type", [
@@ -66,6 +73,8 @@ export const SignIn = v.variant("type", [
     secret: text(100),
     /** The joiner's public key, a JWK. */
     key: PublicJwk,
+    /** The joiner's public key for channels, a JWK. */
+    agreement: AgreementJwk,
   }),
 ]);
 export type SignIn = v.InferOutput<typeof SignIn>;
@@ -87,6 +96,8 @@ export const SignedIn = v.variant("type", [
 export const Request = v.variant("type", [
   v.object({ type: v.literal("ping"), id: count }),
   v.object({ type: v.literal("device"), id: count, device: name }),
+  /** What it takes to dial a device. */
+  v.object({ type: v.literal("peer"), id: count, device: name }),
   v.object({
     type: v.literal("devices"),
     id: count,
@@ -107,8 +118,13 @@ export const DeviceInfo = v.object({
 });
 export type DeviceInfo = v.InferOutput<typeof DeviceInfo>;
 
+/** What a device shows to those who dial it. */
+export const Peer = v.object({ credential: token, epoch });
+export type Peer = v.InferOutput<typeof Peer>;
+
 export const Reply = v.variant("type", [
   v.object({ type: v.literal("pong"), id: count }),
+  v.object({ type: v.literal("peer"), id: count, ...Peer.entries }),
   v.object({ type: v.literal("device"), id: count, device: DeviceInfo }),
   v.object({
     type: v.literal("devices"),
@@ -128,14 +144,35 @@ const target = {
   protocol: v.literal("tcp"),
 };
 
+/** What service and device say to each other in a dial; a relay only hands it on. */
+const channel = {
+  /** The device's epoch that the hello was made for. */
+  epoch,
+  /** The first message of the handshake. */
+  hello: handshake,
+};
+
 /** Opens a stream for one connection to a target, as the service sends it to the relay. */
-export const Dial = v.object({ type: v.literal("dial"), device: name, ...target });
+export const Dial = v.object({
+  type: v.literal("dial"),
+  device: name,
+  ...target,
+  ...channel,
+  /** The stream is for a channel that exists: a device that is away for a moment is waited for. */
+  resume: v.optional(v.boolean()),
+});
 export type Dial = v.InferOutput<typeof Dial>;
 
 /** The same as the relay sends it to the device. */
-export const Offer = v.object({ type: v.literal("offer"), operator: name, ...target });
+export const Offer = v.object({ type: v.literal("offer"), operator: name, ...target, ...channel });
 export type Offer = v.InferOutput<typeof Offer>;
 
 /** What device or relay says to a dial. After `accepted` the stream carries records. */
-export const Answer = v.variant("type", [v.object({ type: v.literal("accepted") }), Refused]);
+export const Answer = v.variant("type", [
+  /** With the second message of the handshake. */
+  v.object({ type: v.literal("accepted"), hello: handshake }),
+  /** The hello was made for another epoch or key of the device: dial again with these. */
+  v.object({ type: v.literal("stale"), ...Peer.entries }),
+  Refused,
+]);
 export type Answer = v.InferOutput<typeof Answer>;

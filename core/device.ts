@@ -1,107 +1,209 @@
-/** The device's half of a dial: checks its own list, connects to the target, and carries the bytes. */
+/** The device's half of dials: checks them on its own, connects to targets, and carries the bytes. */
 
 import { allowedAddress, formatTarget, type Target } from "./allow.ts";
 import { Channel, type ChannelOptions } from "./channel/channel.ts";
+import { Freshness } from "./channel/freshness.ts";
+import type { ChannelIdentity, Response } from "./channel/handshake.ts";
+import { Path } from "./channel/path.ts";
+import { ChannelTable } from "./channel/table.ts";
 import { Offer } from "./control.ts";
 import { MessageStream } from "./control_stream.ts";
-import { abortError, withDeadline } from "./deadline.ts";
+import { delay } from "./deadline.ts";
+import { DEFAULT_RESUME_WINDOW } from "./dialer.ts";
 import { type Duplex, join } from "./duplex.ts";
 import { describe, toTunnelError, TunnelError } from "./errors.ts";
+import type { Verifier } from "./identity/credential.ts";
 import type { Link } from "./link.ts";
 import type { Log } from "./log.ts";
 import { MAX_GREETING } from "./message.ts";
+import { authenticate, reach, type TargetConnector } from "./offer.ts";
 import { toRefusal } from "./refusal.ts";
 import type { Stream } from "./transport.ts";
 
-/** Connects to what a dial asks for. */
-export type TargetConnector = (
-  address: { hostname: string; port: number },
-  signal: AbortSignal,
-) => Promise<Duplex>;
+/** Milliseconds that closing may take to tell the operators. */
+const FAREWELL = 2_000;
+
+export type { TargetConnector };
 
 export interface DeviceOptions {
+  readonly id: string;
+  readonly identity: ChannelIdentity;
+  /** By the authority of the fleet: operators' credentials must verify with it. */
+  readonly verifier: Verifier;
   /** What may be dialled; nothing else is. */
   readonly allow: readonly Target[];
   readonly connect: TargetConnector;
   readonly log: Log;
-  /** Milliseconds to reach a target; default 10,000. */
-  readonly connectTimeout?: number;
-  readonly channel?: ChannelOptions;
+  /** Milliseconds to read an offer, and to reach a target; default 10,000. */
+  readonly timeout?: number;
+  /** Milliseconds that a channel without a path is kept; default 300,000. */
+  readonly resumeWindow?: number;
+  readonly channel?: Omit<ChannelOptions, "announce" | "onDetached">;
 }
 
-/** Serves the dials that come in on a link until its session ends. Never rejects. */
-export async function serveDials(link: Link, options: DeviceOptions): Promise<void> {
-  try {
-    for await (const stream of link.session.incoming) {
-      const release = link.hold();
-      serveDial(stream, options).finally(release);
+/** What a dial says of itself, for the log. */
+type Facts = Record<string, string>;
+
+export class Device {
+  readonly #options: DeviceOptions;
+  readonly #freshness = new Freshness();
+  readonly #channels: ChannelTable;
+
+  constructor(options: DeviceOptions) {
+    this.#options = options;
+    this.#channels = new ChannelTable(options.resumeWindow ?? DEFAULT_RESUME_WINDOW);
+  }
+
+  /** What to sign in with: those who dial this device need it. */
+  get epoch(): string {
+    return this.#freshness.epoch;
+  }
+
+  /** Channels that are not over. */
+  get size(): number {
+    return this.#channels.size;
+  }
+
+  /** Serves the dials that come in on a link until its session ends. Never rejects. */
+  async serve(link: Link): Promise<void> {
+    try {
+      for await (const stream of link.session.incoming) this.#serveDial(stream, link);
+    } catch {
+      // The session was lost, which its supervisor sees and reports.
     }
-  } catch {
-    // The session was lost, which its supervisor sees and reports.
   }
-}
 
-async function serveDial(stream: Stream, options: DeviceOptions): Promise<void> {
-  const { log } = options;
-  const messages = new MessageStream(stream);
-  const facts: Record<string, string> = {};
-  let target: Duplex | undefined;
-  try {
-    target = await connect(messages, options, facts);
-    await messages.send({ type: "accepted" });
-    log.info("dial accepted", facts);
-    const { reader, writable } = messages.detach();
-    await carry(new Channel(reader, writable, options.channel), target, facts, log);
-  } catch (cause) {
-    const error = toTunnelError(cause, "serve a dial", "target");
-    log.info("dial refused", { ...facts, why: error.parts.state });
-    target?.reset(error);
-    await messages.send(toRefusal(error)).catch(() => {}); // The relay has gone.
-    await messages.close();
-  }
-}
-
-async function connect(
-  messages: MessageStream,
-  { allow, connect, connectTimeout: timeout = 10_000 }: DeviceOptions,
-  facts: Record<string, string>,
-): Promise<Duplex> {
-  const action = "serve a dial";
-  const offer = await messages.receive(Offer, { action, timeout, limit: MAX_GREETING });
-  facts.operator = offer.operator;
-  facts.target = formatTarget(offer);
-  const address = allowedAddress(allow, offer);
-  const dialling = `connect to ${formatTarget({ host: address.hostname, port: address.port })}`;
-  try {
-    return await withDeadline({ action: dialling, timeout }, async (signal) => {
-      const target = await connect(address, signal);
-      if (!signal.aborted) return target;
-      target.reset(abortError(signal, dialling));
-      throw abortError(signal, dialling);
+  /** Resets every channel and tells the operators, as far as they can be reached. */
+  async close(): Promise<void> {
+    const error = new TunnelError("closed", {
+      action: "use the channel",
+      state: "the device is shutting down",
     });
-  } catch (cause) {
-    throw new TunnelError("target", {
-      action: dialling,
-      state: `the device could not connect to ${address.hostname}:${address.port}: ${
-        cause instanceof TunnelError ? cause.parts.state : describe(cause)
-      }`,
-      remedy: "see that the service runs there",
-      cause,
-    });
+    const held = [...this.#channels];
+    for (const { channel } of held) channel.reset(error);
+    const told = held.filter(({ channel }) => channel.path).map(({ channel }) => channel.released);
+    const late = new AbortController();
+    await Promise.race([Promise.all(told), delay(FAREWELL, late.signal)]);
+    late.abort();
+    for (const { channel } of held) channel.abandon(error);
+  }
+
+  async #serveDial(stream: Stream, link: Link): Promise<void> {
+    const { log, timeout = 10_000 } = this.#options;
+    const messages = new MessageStream(stream);
+    const release = link.hold();
+    const facts: Facts = {};
+    try {
+      const options = { action: "serve a dial", timeout, limit: MAX_GREETING };
+      const offer = await messages.receive(Offer, options);
+      facts.operator = offer.operator;
+      facts.target = formatTarget(offer);
+      const response = await authenticate(offer, this.#options, this.#freshness);
+      if (!response) {
+        const { epoch } = this.#freshness;
+        const { credential } = this.#options.identity;
+        await messages.send({ type: "stale", credential, epoch });
+        await messages.close();
+        return release();
+      }
+      const address = allowedAddress(this.#options.allow, offer);
+      this.#freshness.admit(offer.hello);
+      if (response.resume) await this.#resume(response, messages, facts, release);
+      else await this.#open(response, address, messages, facts, release);
+    } catch (cause) {
+      const error = toTunnelError(cause, "serve a dial", "target");
+      log.info("dial refused", { ...facts, why: error.parts.state });
+      await messages.send(toRefusal(error)).catch(() => {}); // The relay has gone.
+      await messages.close();
+      release();
+    }
+  }
+
+  async #open(
+    response: Response,
+    address: { hostname: string; port: number },
+    messages: MessageStream,
+    facts: Facts,
+    release: () => void,
+  ): Promise<void> {
+    const { connect, timeout = 10_000 } = this.#options;
+    const target = await reach(address, connect, timeout);
+    try {
+      const { hello, established } = await response.accept(0);
+      await messages.send({ type: "accepted", hello });
+      const { id, secret, keys } = established;
+      const channel = new Channel({
+        ...this.#options.channel,
+        onDetached: (cause) => {
+          if (!channel.heard) return channel.abandon(cause);
+          this.#options.log.info("channel detached", { ...facts, why: cause.parts.state });
+          this.#channels.detached(id);
+        },
+      });
+      this.#channels.add({
+        channel,
+        id,
+        secret,
+        operatorKey: response.remoteKey,
+        target: facts.target!,
+        attempt: 0,
+      });
+      const { reader, writable } = messages.detachBlocks();
+      channel.attach(new Path({ reader, writable, keys, onEnd: release }), 0);
+      this.#options.log.info("dial accepted", facts);
+      this.#carry(channel, target, facts);
+    } catch (cause) {
+      target.reset(toTunnelError(cause, "serve a dial", "reset"));
+      throw cause;
+    }
+  }
+
+  /** Attaches a channel that exists to a new path. */
+  async #resume(
+    response: Response,
+    messages: MessageStream,
+    facts: Facts,
+    release: () => void,
+  ): Promise<void> {
+    const { id, attempt, received } = response.resume!;
+    const held = this.#channels.find(id);
+    const isTheirs = held?.operatorKey === response.remoteKey && held.target === facts.target;
+    if (!held || !isTheirs || !await response.proves(held.secret)) throw gone();
+    // Of two at once the later one wins, whichever comes first.
+    if (attempt <= held.attempt) throw overtaken();
+    held.attempt = attempt;
+    const { hello, established } = await response.accept(held.channel.received);
+    await messages.send({ type: "accepted", hello });
+    if (held.attempt !== attempt) throw overtaken();
+    const { reader, writable } = messages.detachBlocks();
+    this.#channels.attached(id);
+    const path = new Path({ reader, writable, keys: established.keys, onEnd: release });
+    held.channel.attach(path, received);
+    this.#options.log.info("channel resumed", facts);
+  }
+
+  async #carry(channel: Channel, target: Duplex, facts: Facts): Promise<void> {
+    const { log } = this.#options;
+    try {
+      const { sent, received } = await join(channel, target);
+      await channel.closed;
+      log.info("dial ended", { ...facts, sent: received, received: sent });
+    } catch (cause) {
+      log.info("dial reset", { ...facts, why: describe(cause) });
+    }
   }
 }
 
-async function carry(
-  channel: Channel,
-  target: Duplex,
-  facts: Record<string, string>,
-  log: Log,
-): Promise<void> {
-  try {
-    const { sent, received } = await join(channel, target);
-    await channel.closed;
-    log.info("dial ended", { ...facts, sent: received, received: sent });
-  } catch (cause) {
-    log.info("dial reset", { ...facts, why: describe(cause) });
-  }
+function gone(): TunnelError {
+  return new TunnelError("gone", {
+    action: "resume the channel",
+    state: "the device does not know it any more",
+  });
+}
+
+function overtaken(): TunnelError {
+  return new TunnelError("refused", {
+    action: "resume the channel",
+    state: "a later attempt came before it",
+  });
 }

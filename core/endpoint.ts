@@ -19,6 +19,8 @@ export interface EndpointOptions {
   readonly claim: Claim;
   readonly connector: SessionConnector;
   readonly agent: string;
+  /** A device's epoch now. */
+  readonly epoch?: () => string;
   readonly log: Log;
   readonly onUp?: (link: Link) => void;
   readonly supervisor?: Pick<SupervisorOptions, "improveEvery" | "backoff" | "failFast">;
@@ -26,18 +28,27 @@ export interface EndpointOptions {
 
 /** Connects to a relay and signs in, once. */
 export async function openLink(
-  options: Pick<EndpointOptions, "relay" | "claim" | "connector" | "agent">,
+  options: Pick<EndpointOptions, "relay" | "claim" | "connector" | "agent" | "epoch">,
   signal?: AbortSignal,
   instance: string = newInstance(),
 ): Promise<Link> {
-  const { relay, claim, connector, agent } = options;
-  const session = await connector.connect(relay, signal);
-  return await signIn(session, { claim, audience: audienceOf(relay), instance, agent, signal });
+  const session = await options.connector.connect(options.relay, signal);
+  return await signInAs(options, session, instance, signal);
+}
+
+function signInAs(
+  { relay, claim, agent, epoch }: Pick<EndpointOptions, "relay" | "claim" | "agent" | "epoch">,
+  session: Session,
+  instance: string,
+  signal?: AbortSignal,
+): Promise<Link> {
+  const audience = audienceOf(relay);
+  return signIn(session, { claim, audience, instance, agent, epoch: epoch?.(), signal });
 }
 
 /** A supervisor whose links are this endpoint's. */
 export function superviseEndpoint(options: EndpointOptions): Supervisor {
-  const { relay, claim, connector, agent, log, onUp } = options;
+  const { relay, connector, log, onUp } = options;
   const instance = newInstance();
   return new Supervisor({
     ...options.supervisor,
@@ -45,8 +56,7 @@ export function superviseEndpoint(options: EndpointOptions): Supervisor {
     async improve(current, signal) {
       const session = await connector.improve(relay, current.session.transport, signal);
       if (!session) return undefined;
-      const audience = audienceOf(relay);
-      return await signIn(session, { claim, audience, instance, agent, signal });
+      return await signInAs(options, session, instance, signal);
     },
     onUp(link) {
       log.info("signed in", { relay: relay.host, via: link.session.transport });

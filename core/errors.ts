@@ -28,6 +28,8 @@ export type ErrorCode =
   | "timeout"
   /** The stream, channel or session ended before it was finished. */
   | "reset"
+  /** The channel that was to be resumed is over at its other end. */
+  | "gone"
   /** The session was closed in order. */
   | "closed"
   /** Something of this machine cannot be had: a port, a file, a program. */

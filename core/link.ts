@@ -3,6 +3,7 @@
 import {
   Challenge,
   type DeviceInfo,
+  type Peer,
   type Principal,
   Reply,
   type Request,
@@ -12,8 +13,8 @@ import {
 import { MessageStream } from "./control_stream.ts";
 import { toTunnelError, TunnelError } from "./errors.ts";
 import { withDeadline } from "./deadline.ts";
-import type { PublicJwk } from "./identity/keys.ts";
-import { makeProof } from "./identity/proof.ts";
+import type { AgreementJwk, PublicJwk } from "./identity/keys.ts";
+import { joinSubject, makeProof } from "./identity/proof.ts";
 import { MAX_GREETING } from "./message.ts";
 import { fromRefusal } from "./refusal.ts";
 import { CloseCode, type CloseInfo, type Session } from "./transport.ts";
@@ -32,6 +33,7 @@ export type Claim =
   | {
     readonly secret: string;
     readonly publicKey: PublicJwk;
+    readonly agreement: AgreementJwk;
     readonly privateKey: CryptoKey;
   };
 
@@ -42,6 +44,8 @@ export interface SignInOptions {
   /** Names this process among the sessions of its device; see {@linkcode newInstance}. */
   readonly instance: string;
   readonly agent: string;
+  /** A device's; see `core/channel/freshness.ts`. */
+  readonly epoch?: string;
   readonly signal?: AbortSignal;
 }
 
@@ -70,7 +74,7 @@ export async function signIn(session: Session, options: SignInOptions): Promise<
 }
 
 async function greet(session: Session, options: SignInOptions, action: string): Promise<Link> {
-  const { claim, audience, instance, agent } = options;
+  const { claim, audience, instance, agent, epoch } = options;
   const incoming = session.incoming.getReader();
   const { value: stream, done } = await incoming.read();
   incoming.releaseLock();
@@ -89,13 +93,19 @@ async function greet(session: Session, options: SignInOptions, action: string): 
     });
   }
   const joining = "secret" in claim;
-  const subject = joining ? claim.secret : claim.credential;
+  const subject = joining ? joinSubject(claim.secret, claim.agreement) : claim.credential;
   const { nonce } = challenge;
   const proof = await makeProof({ privateKey: claim.privateKey, nonce, audience, subject });
-  const greeting = { version, agent, instance, proof };
+  const greeting = { version, agent, instance, proof, epoch };
   await control.send(
     joining
-      ? { type: "join", ...greeting, secret: claim.secret, key: claim.publicKey }
+      ? {
+        type: "join",
+        ...greeting,
+        secret: claim.secret,
+        key: claim.publicKey,
+        agreement: claim.agreement,
+      }
       : { type: "auth", ...greeting, credential: claim.credential },
   );
   const answer = await control.receive(SignedIn, { action, limit });
@@ -180,6 +190,17 @@ export class Link {
     const reply = await this.#request({ type: "device", id: 0, device: id }, signal);
     if (reply.type !== "device") throw unasked();
     return reply.device;
+  }
+
+  /**
+   * What it takes to dial a device; nothing of it is to be believed unverified.
+   *
+   * @throws {TunnelError} `unknown`, `offline`
+   */
+  async peer(device: string, signal?: AbortSignal): Promise<Peer> {
+    const reply = await this.#request({ type: "peer", id: 0, device }, signal);
+    if (reply.type !== "peer") throw unasked();
+    return reply;
   }
 
   /** Every device that this relay knows, by ID. */

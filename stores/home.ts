@@ -6,12 +6,13 @@
  *     relay/tls/             the development certificate           relay/endpoint.json
  *     devices/ID.json        a device's identity                   operator.json    the operator's
  *     transports.json        which transport last reached a relay
+ *     pins.json              devices' keys as `--pin` found them
  */
 
 import * as v from "valibot";
 import { TunnelError } from "../core/errors.ts";
 import { Authority } from "../core/identity/credential.ts";
-import { PrivateJwk, PublicJwk } from "../core/identity/keys.ts";
+import { PrivateAgreementJwk, PrivateJwk, PublicJwk } from "../core/identity/keys.ts";
 import type { Store } from "../core/store.ts";
 import { readPrivate, withFileLock, writePrivate } from "./files.ts";
 import { SqliteStore } from "./sqlite.ts";
@@ -27,6 +28,8 @@ const IdentityForm = v.object({
   authority: PublicJwk,
   credential: v.string(),
   privateKey: PrivateJwk,
+  /** For the handshake of channels. */
+  agreementKey: PrivateAgreementJwk,
 });
 
 /** What a member keeps. */
@@ -44,6 +47,8 @@ const EndpointForm = v.object({
 export type RelayEndpoint = v.InferOutput<typeof EndpointForm>;
 
 const TransportsForm = v.record(v.string(), v.object({ transport: v.string(), at: v.number() }));
+
+const PinsForm = v.record(v.string(), v.string());
 
 /** A home folder; nothing in it is made before it is needed. */
 export class Home {
@@ -121,6 +126,23 @@ export class Home {
 
   async saveTransports(transports: v.InferOutput<typeof TransportsForm>): Promise<void> {
     await writePrivate(this.#transportsPath, JSON.stringify(transports));
+  }
+
+  /** Where {@linkcode Home.pin} keeps what it knows. */
+  get pinsPath(): string {
+    return `${this.path}/pins.json`;
+  }
+
+  /** The fingerprint that is pinned for a device: from before, or this one from now on. */
+  async pin(device: string, fingerprint: string): Promise<string> {
+    return await withFileLock(`${this.pinsPath}.lock`, async () => {
+      const pins = (await this.#read(this.pinsPath, PinsForm))?.value ?? {};
+      const pinned = pins[device];
+      if (pinned !== undefined) return pinned;
+      const text = JSON.stringify({ ...pins, [device]: fingerprint }, null, 2);
+      await writePrivate(this.pinsPath, `${text}\n`);
+      return fingerprint;
+    });
   }
 
   get #authorityPath(): string {

@@ -1,13 +1,22 @@
 /** A relay, devices and operators in one process, for tests of the engine over any transport. */
 
 import type { Target } from "../core/allow.ts";
-import { serveDials, type TargetConnector } from "../core/device.ts";
+import type { Channel } from "../core/channel/channel.ts";
+import type { ChannelIdentity } from "../core/channel/handshake.ts";
+import { Device, type DeviceOptions, type TargetConnector } from "../core/device.ts";
+import { Dialer, type DialerOptions, type DialOptions, type LinkSource } from "../core/dialer.ts";
 import type { Duplex } from "../core/duplex.ts";
 import { openLink, type SessionConnector } from "../core/endpoint.ts";
 import { Authority, type Role, Verifier } from "../core/identity/credential.ts";
-import { exportPublicKey, generateKeyPair } from "../core/identity/keys.ts";
+import {
+  exportPublicKey,
+  generateAgreementKey,
+  generateKeyPair,
+  parseAgreementJwk,
+} from "../core/identity/keys.ts";
 import type { Claim, Link } from "../core/link.ts";
 import { type Log, SILENT } from "../core/log.ts";
+import { StaticKey } from "../core/noise/static_key.ts";
 import { Relay, type RelayLimits } from "../core/relay/relay.ts";
 import type { Session } from "../core/transport.ts";
 import { MemoryStore } from "../stores/memory.ts";
@@ -22,16 +31,45 @@ export interface Fleet extends AsyncDisposable {
   /** Sessions that this fleet's members have made, newest last. */
   readonly sessions: Session[];
   readonly connector: SessionConnector;
-  claim(role: Role, name: string, options?: { ttl?: number; now?: number }): Promise<Claim>;
+  /** The devices that {@linkcode Fleet.device} has made, newest last. */
+  readonly devices: Device[];
+  claim(role: Role, name: string, options?: Times): Promise<Claim>;
+  member(role: Role, name: string, options?: Times): Promise<Member>;
   /** Signs in; a device also serves dials. */
   operator(name?: string): Promise<Link>;
   device(id: string, options?: DeviceSetup): Promise<Link>;
+  /** A dialer for operator `name`, over one link or whatever links there are. */
+  dialer(
+    links: Link | LinkSource,
+    options?: Partial<DialerOptions>,
+    name?: string,
+  ): Promise<Dialer>;
+  /** Dials over a link of an operator's, for a channel that ends with it. */
+  dial(
+    operator: Link,
+    device: string,
+    target: Target,
+    options?: DialOptions,
+  ): Promise<Channel>;
+}
+
+/** Who a member is to a relay, and on channels. */
+export interface Member {
+  readonly claim: Claim;
+  readonly identity: ChannelIdentity;
+}
+
+interface Times {
+  ttl?: number;
+  now?: number;
 }
 
 export interface DeviceSetup {
   allow?: Target[];
   connect?: TargetConnector;
   instance?: string;
+  resumeWindow?: number;
+  channel?: DeviceOptions["channel"];
 }
 
 export async function startFleet(
@@ -63,18 +101,33 @@ export async function startFleet(
     },
     improve: () => Promise.resolve(undefined),
   };
-  const claim: Fleet["claim"] = async (role, name, times = {}) => {
+  const member: Fleet["member"] = async (role, name, times = {}) => {
     const { publicKey, privateKey } = await generateKeyPair();
-    const holder = await exportPublicKey(publicKey);
-    const { token } = await authority.issue({ role, name, holder, ...times });
-    return { credential: token, privateKey };
+    const agreementKey = await generateAgreementKey();
+    const { token } = await authority.issue({
+      role,
+      name,
+      holder: await exportPublicKey(publicKey),
+      agreement: parseAgreementJwk(agreementKey),
+      ...times,
+    });
+    return {
+      claim: { credential: token, privateKey },
+      identity: { credential: token, key: await StaticKey.import(agreementKey) },
+    };
   };
-  const signIn = async (role: Role, name: string, instance?: string) =>
-    await openLink(
-      { relay: url, claim: await claim(role, name), connector, agent: "test" },
-      undefined,
-      instance,
-    );
+  const claim: Fleet["claim"] = async (...args) => (await member(...args)).claim;
+  const verifier = new Verifier(authority.publicJwk);
+  const devices: Device[] = [];
+  const dialers = new Map<Link, Promise<Dialer>>();
+  const dialer: Fleet["dialer"] = async (links, options, name = "night-shift") =>
+    new Dialer({
+      links: "link" in links ? links : { link: () => Promise.resolve(links) },
+      identity: (await member("operator", name)).identity,
+      verifier,
+      log,
+      ...options,
+    });
   return {
     relay,
     authority,
@@ -84,11 +137,42 @@ export async function startFleet(
     sessions,
     connector,
     claim,
-    operator: (name = "night-shift") => signIn("operator", name),
-    async device(id, { allow = [{ port: 7 }], connect = echoTarget, instance } = {}) {
-      const link = await signIn("device", id, instance);
-      serveDials(link, { allow, connect, log });
+    member,
+    devices,
+    dialer,
+    async operator(name = "night-shift") {
+      const options = {
+        relay: url,
+        claim: await claim("operator", name),
+        connector,
+        agent: "test",
+      };
+      return await openLink(options);
+    },
+    async device(id, { instance, ...setup } = {}) {
+      const { claim, identity } = await member("device", id);
+      const served = new Device({
+        id,
+        identity,
+        verifier,
+        allow: [{ port: 7 }],
+        connect: echoTarget,
+        log,
+        ...setup,
+      });
+      devices.push(served);
+      const options = { relay: url, claim, connector, agent: "test", epoch: () => served.epoch };
+      const link = await openLink(options, undefined, instance);
+      served.serve(link);
       return link;
+    },
+    async dial(operator, device, target, options) {
+      let made = dialers.get(operator);
+      if (!made) {
+        made = dialer(operator, { resumeWindow: 0 }, operator.principal.name);
+        dialers.set(operator, made);
+      }
+      return await (await made).dial(device, target, options);
     },
     async [Symbol.asyncDispose]() {
       await listener.close();

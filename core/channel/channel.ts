@@ -1,36 +1,32 @@
 /**
- * A channel: what service and device see of each other over one dialled stream. It adds to the
- * stream what a chain of transports cannot give: an end that proves that everything arrived, a reset
- * that stays a reset, and credit from reader to writer, so that the path between them always drains
- * and nothing on the way holds the bytes of a slow reader.
+ * A channel: what service and device see of each other. It outlives the streams under it: attached
+ * to a path it sends, without one it waits, and on the next it goes on where the peer stopped
+ * receiving. It adds what a chain of transports cannot give: an end that proves that everything
+ * arrived, a reset that stays a reset, and credit from reader to writer, so that the path always
+ * drains and nothing on the way holds the bytes of a slow reader.
  */
 
-import type { ByteReader } from "../bytes.ts";
-import { withDeadline } from "../deadline.ts";
 import type { Duplex } from "../duplex.ts";
 import { toTunnelError, TunnelError } from "../errors.ts";
 import { sharedBudget, type WindowBudget } from "./budget.ts";
+import type { Path } from "./path.ts";
 import { ReceiveSide } from "./receive.ts";
 import {
-  decodeAck,
-  decodeFin,
-  decodeReset,
+  dataHeader,
+  decodeRecord,
   encodeAck,
-  encodeData,
+  encodeDone,
   encodeFin,
   encodeReset,
-  MAX_DATA,
   type Record,
-  RecordParser,
   RecordType,
 } from "./record.ts";
+import { SendSide } from "./send.ts";
 
 /** Bytes that either side may send before the first ACK; both ends know it. */
 export const INITIAL_WINDOW = 512 * 1024;
 /** Bytes that a receive window grows to by default. */
 export const DEFAULT_MAX_WINDOW = 16 * 1024 * 1024;
-/** Milliseconds that the stream below may take to end once the channel has. */
-const LINGER = 5_000;
 
 export interface ChannelOptions {
   /**
@@ -38,8 +34,20 @@ export interface ChannelOptions {
    * 524,288 and up; default 16 MiB.
    */
   maxWindow?: number;
+  /**
+   * Bytes that this end holds at most until the peer has received them; default 16 MiB. With less
+   * than a path's bandwidth times its round trip it is what limits the channel. 131,072 and up.
+   */
+  maxReplay?: number;
   /** What this channel and others may grow by together; by default that of the process, 32 MiB. */
   budget?: WindowBudget;
+  /**
+   * Has this end say at once that it is there. The service does: a device keeps no channel for a
+   * service that it has not heard, because the dial may have been given up.
+   */
+  announce?: boolean;
+  /** Called when the channel has lost its path and could use another. */
+  onDetached?: (cause: TunnelError) => void;
 }
 
 /** Why a channel was reset (docs/PROTOCOL.md, "Records"). */
@@ -56,199 +64,240 @@ export const ResetCode = {
 /** A reliable, ordered, bidirectional byte channel with half-close. */
 export class Channel implements Duplex {
   /**
-   * Fulfils when both directions have ended and each end knows that the other has everything;
-   * rejects with a {@linkcode TunnelError} when the channel was reset or its path was lost.
+   * Fulfils when both directions have ended and this end knows that the peer has everything;
+   * rejects with a {@linkcode TunnelError} when the channel was reset or given up.
    */
   readonly closed: Promise<void>;
-  readonly #source: ByteReader;
-  readonly #writer: WritableStreamDefaultWriter<Uint8Array>;
-  readonly #receive: ReceiveSide;
+  /** Fulfils when the peer needs no path to this end any more: it knows how the channel ended. */
+  readonly released: Promise<void>;
   readonly #settle = Promise.withResolvers<void>();
-  #sent = 0;
-  /** Bytes that the peer allows this end to send in all. */
-  #limit = INITIAL_WINDOW;
-  #credit = Promise.withResolvers<void>();
-  #finSent = false;
-  #finAcked = false;
-  #acking?: Promise<void>;
+  readonly #release = Promise.withResolvers<void>();
+  readonly #receive: ReceiveSide;
+  readonly #send: SendSide;
+  readonly #onDetached: (cause: TunnelError) => void;
+  readonly #announce: boolean;
+  #path?: Path;
+  /** Resolved when the sending loop may have something to do. */
+  #work = Promise.withResolvers<void>();
   #ackDue = false;
+  /** What is to be said last: a RESET, or a DONE in answer to the peer's last word. */
+  #lastDue?: Uint8Array;
+  #lastSent = false;
+  /** The peer has said its last word. */
+  #heardLast = false;
+  #heard = false;
   #failure?: TunnelError;
 
-  /**
-   * @param source what the dialled stream still has to give
-   * @param writable its other direction
-   */
-  constructor(
-    source: ByteReader,
-    writable: WritableStream<Uint8Array>,
-    options: ChannelOptions = {},
-  ) {
-    this.#source = source;
-    this.#writer = writable.getWriter();
-    // What the writer rejects with also rejects the write that met it.
-    this.#writer.closed.catch(() => {});
+  constructor(options: ChannelOptions = {}) {
     this.#receive = new ReceiveSide(
       INITIAL_WINDOW,
       options.maxWindow ?? DEFAULT_MAX_WINDOW,
       options.budget ?? sharedBudget,
       () => this.#acknowledge(),
     );
+    this.#send = new SendSide(INITIAL_WINDOW, options.maxReplay, () => this.#work.resolve());
+    this.#announce = options.announce ?? false;
+    this.#onDetached = options.onDetached ?? (() => {});
     this.closed = this.#settle.promise;
-    const release = () => this.#receive.release();
-    this.closed.then(release, release);
-    this.#run();
+    this.released = this.#release.promise;
+    const free = () => this.#receive.release();
+    this.closed.then(free, free);
+  }
+
+  /** The position up to which this end has received, its end counting as one. */
+  get received(): number {
+    return this.#receive.position;
+  }
+
+  /** True once the peer has said anything: it knows of the channel. */
+  get heard(): boolean {
+    return this.#heard;
+  }
+
+  /** The path that the channel is on, if any. */
+  get path(): Path | undefined {
+    return this.#path;
+  }
+
+  /**
+   * Goes on over this path; the one before is given up.
+   *
+   * @param received the peer's {@linkcode Channel.received}
+   */
+  attach(path: Path, received: number): void {
+    this.#path?.close();
+    this.#path = path;
+    // An ACK, and the credit it granted, may have been lost with the path before.
+    this.#ackDue = this.#announce || received > 0 || this.received > 0;
+    this.#lastSent = false;
+    try {
+      if (!this.#failure) this.#send.rewind(received);
+    } catch (cause) {
+      this.reset(toTunnelError(cause, "attach the channel", "protocol"));
+    }
+    this.#finish();
+    this.#listen(path);
+    this.#speak(path);
   }
 
   read(): Promise<Uint8Array | null> {
     return this.#receive.read();
   }
 
-  async write(bytes: Uint8Array): Promise<void> {
-    for (let at = 0; at < bytes.length;) {
-      if (this.#failure) throw this.#failure;
-      if (this.#finSent) throw misuse("its outgoing direction is closed");
-      const room = this.#limit - this.#sent;
-      if (room === 0) {
-        await this.#credit.promise;
-        continue;
-      }
-      const length = Math.min(bytes.length - at, room, MAX_DATA);
-      this.#sent += length;
-      await this.#transmit(encodeData(bytes.subarray(at, at + length), length === room));
-      at += length;
-    }
+  /** Settles when the bytes are taken; they may not have been sent yet. */
+  write(bytes: Uint8Array): Promise<void> {
+    return this.#send.write(bytes);
   }
 
-  async closeWrite(): Promise<void> {
-    if (this.#failure) throw this.#failure;
-    if (this.#finSent) return;
-    this.#finSent = true;
-    await this.#transmit(encodeFin(this.#sent));
+  closeWrite(): Promise<void> {
+    this.#send.end();
+    return Promise.resolve();
   }
 
   reset(error: TunnelError): void {
-    if (this.#failure || this.#ended) return;
+    if (this.#failure || this.#complete) return;
     const code = error.code === "protocol" ? ResetCode.protocol : ResetCode.application;
-    // Best effort: where the path is gone too, the missing FIN tells the same.
-    this.#writer.write(encodeReset(code, error.parts.state)).catch(() => {});
+    this.#lastDue = encodeReset(code, error.parts.state);
     this.#fail(error);
   }
 
-  get #ended(): boolean {
-    return this.#finAcked && this.#receive.ended;
+  /** Ends the channel at once: the peer is not told, because it cannot be or knows. */
+  abandon(error: TunnelError): void {
+    if (!this.#complete) this.#fail(error);
+    const path = this.#path;
+    this.#path = undefined;
+    this.#work.resolve();
+    path?.drop(error);
+    this.#release.resolve();
   }
 
-  async #run(): Promise<void> {
-    const parser = new RecordParser();
+  get #complete(): boolean {
+    return this.#send.finished && this.#receive.ended;
+  }
+
+  /** Reads a path until it is lost or given up. */
+  async #listen(path: Path): Promise<void> {
     try {
-      while (!this.#ended) {
-        const chunk = await this.#source.read();
-        if (chunk === null) throw lost("the stream under it ended before it did");
-        if (this.#failure) return;
-        for (const record of parser.push(chunk)) this.#handle(record);
+      await path.receive((record) => this.#handle(path, record));
+    } catch (cause) {
+      this.#lose(path, toTunnelError(cause, "use the channel", "reset"));
+    }
+  }
+
+  /** Writes to a path until it is lost, given up, or all is said. */
+  async #speak(path: Path): Promise<void> {
+    try {
+      while (this.#path === path) {
+        // Before looking: what comes up meanwhile must not be missed.
+        this.#work = Promise.withResolvers();
+        const sending = this.#sendNext(path);
+        await (sending ?? this.#work.promise);
       }
     } catch (cause) {
-      const error = toTunnelError(cause, "use the channel", "reset");
-      if (error.code === "protocol") this.reset(error);
-      return this.#fail(error);
+      this.#lose(path, toTunnelError(cause, "use the channel", "reset"));
     }
-    // The ACK of the peer's FIN must be out before the stream below ends.
-    await this.#acking;
-    await this.#release();
+  }
+
+  /** Sends what is due first; undefined when nothing is. */
+  #sendNext(path: Path): Promise<void> | undefined {
+    if (this.#ackDue && !this.#failure) {
+      this.#ackDue = false;
+      return path.send(encodeAck(this.received, this.#receive.limit));
+    }
+    if (this.#lastDue) {
+      if (this.#lastSent) return undefined;
+      this.#lastSent = true;
+      return path.send(this.#lastDue).then(() => this.#leave(path));
+    }
+    const next = this.#send.next();
+    if (next) return path.send(dataHeader(next.position, next.blocked), ...next.parts);
+    if (this.#send.takeEnd()) return path.send(encodeFin(this.#send.total));
+    return undefined;
+  }
+
+  #handle(path: Path, bytes: Uint8Array): void {
+    if (this.#path !== path) return;
+    this.#heard = true;
+    try {
+      this.#take(path, decodeRecord(bytes));
+    } catch (cause) {
+      this.reset(toTunnelError(cause, "use the channel", "protocol"));
+    }
+  }
+
+  #take(path: Path, record: Record): void {
+    if (record.type === RecordType.done || record.type === RecordType.reset) {
+      if (record.type === RecordType.reset) this.#resetByPeer(record.reason);
+      else if (!this.#complete && !this.#failure) throw early();
+      this.#heardLast = true;
+      return this.#leave(path);
+    }
+    if (this.#failure) return;
+    switch (record.type) {
+      case RecordType.data:
+        this.#receive.push(record.position, record.data, record.blocked);
+        break;
+      case RecordType.fin:
+        this.#receive.end(record.total);
+        this.#acknowledge();
+        break;
+      case RecordType.ack:
+        this.#send.acknowledged(record.received, record.limit);
+    }
+    this.#finish();
+  }
+
+  #resetByPeer(reason: string): void {
+    const state = `the other end reset it${reason ? `: ${reason}` : ""}`;
+    if (!this.#complete) this.#fail(new TunnelError("reset", { action: "use the channel", state }));
+    this.#lastDue = encodeDone();
+    this.#lastSent = false;
+    this.#work.resolve();
+  }
+
+  /** Once both directions have ended: settles, and has the peer told. */
+  #finish(): void {
+    if (!this.#complete || this.#lastDue) return;
+    this.#lastDue = encodeDone();
+    this.#work.resolve();
     this.#settle.resolve();
   }
 
-  #handle(record: Record): void {
-    switch (record.type) {
-      case RecordType.data:
-        return this.#receive.push(record.payload, record.blocked);
-      case RecordType.fin:
-        return this.#receive.end(decodeFin(record.payload));
-      case RecordType.ack:
-        return this.#acknowledged(decodeAck(record.payload));
-      case RecordType.reset: {
-        const { reason } = decodeReset(record.payload);
-        throw new TunnelError("reset", {
-          action: "use the channel",
-          state: `the other end reset it${reason ? `: ${reason}` : ""}`,
-        });
-      }
-    }
+  /** Ends the path when both ends have said their last word on it. */
+  #leave(path: Path): void {
+    if (this.#path !== path || !this.#heardLast || !this.#lastSent) return;
+    this.#path = undefined;
+    this.#work.resolve();
+    this.#release.resolve();
+    path.close();
   }
 
-  #acknowledged({ received, limit }: { received: number; limit: number }): void {
-    const finished = this.#finSent ? this.#sent + 1 : this.#sent;
-    if (received > finished || limit < this.#limit) {
-      throw new TunnelError("protocol", {
-        action: "use the channel",
-        state: "the other end acknowledged what was not sent, or took credit back",
-      });
-    }
-    this.#finAcked = this.#finSent && received === finished;
-    if (limit === this.#limit) return;
-    this.#limit = limit;
-    this.#credit.resolve();
-    this.#credit = Promise.withResolvers();
-  }
-
-  /** Sends what has been received and may be sent; one ACK is under way at most, the newest wins. */
   #acknowledge(): void {
     this.#ackDue = true;
-    this.#acking ??= this.#sendAcks();
+    this.#work.resolve();
   }
 
-  async #sendAcks(): Promise<void> {
-    try {
-      while (this.#ackDue && !this.#failure) {
-        this.#ackDue = false;
-        const { position, limit } = this.#receive;
-        await this.#transmit(encodeAck(position, limit));
-      }
-    } catch {
-      // The failed write has failed the channel, which is how everyone else learns of it.
-    } finally {
-      this.#acking = undefined;
-    }
-  }
-
-  async #transmit(record: Uint8Array): Promise<void> {
-    try {
-      await this.#writer.write(record);
-    } catch (cause) {
-      if (!this.#failure) this.#fail(lost("the stream under it failed", cause));
-    }
-    if (this.#failure) throw this.#failure;
+  #lose(path: Path, error: TunnelError): void {
+    if (this.#path !== path) return;
+    this.#path = undefined;
+    this.#work.resolve();
+    path.drop(error);
+    this.#onDetached(error);
   }
 
   #fail(error: TunnelError): void {
     if (this.#failure) return;
     this.#failure = error;
     this.#receive.fail(error);
-    this.#credit.resolve();
-    // Closed and not aborted: an abort would overtake the RESET that may be under way.
-    this.#writer.close().catch(() => {});
-    this.#source.cancel(error);
+    this.#send.fail(error);
+    this.#work.resolve();
     this.#settle.reject(error);
   }
-
-  /** Ends the stream below, in order, so that neither relay nor peer keeps anything of it. */
-  async #release(): Promise<void> {
-    try {
-      await withDeadline({ action: "end the stream", timeout: LINGER }, async () => {
-        await this.#writer.close();
-        while (await this.#source.read() !== null);
-      });
-    } catch {
-      // Both ends have said and heard everything: how the stream ends makes no difference any more.
-      this.#source.cancel();
-    }
-  }
 }
 
-function lost(state: string, cause?: unknown): TunnelError {
-  return new TunnelError("reset", { action: "use the channel", state, cause });
-}
-
-function misuse(state: string): TunnelError {
-  return new TunnelError("usage", { action: "write to the channel", state });
+function early(): TunnelError {
+  return new TunnelError("protocol", {
+    action: "use the channel",
+    state: "the other end broke the rules: it was done before everything had arrived",
+  });
 }

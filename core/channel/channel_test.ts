@@ -1,30 +1,34 @@
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
-import { newSeed, Random } from "../../tests/random.ts";
+import { drain, pour } from "../../tests/bytes.ts";
 import { bounded } from "../../tests/conformance.ts";
-import { memoryPair, type MemorySession } from "../../transports/memory.ts";
-import { ByteReader, concat } from "../bytes.ts";
+import { pathPair } from "../../tests/paths.ts";
+import { newSeed } from "../../tests/random.ts";
 import { TunnelError } from "../errors.ts";
-import type { Stream } from "../transport.ts";
 import { Channel, type ChannelOptions, INITIAL_WINDOW } from "./channel.ts";
-import { encodeAck, encodeData, encodeFin } from "./record.ts";
+import type { Path } from "./path.ts";
+import {
+  dataHeader,
+  decodeRecord,
+  encodeAck,
+  encodeDone,
+  encodeFin,
+  MAX_DATA,
+  type Record,
+} from "./record.ts";
 
 const test = suite("channel");
 
 test("bytes arrive whole, both ends finish, and the stream below ends with them", async () => {
   const seed = newSeed();
   const { a, b, session } = await pair();
-  const sentBytes = await bounded(
-    "both ways",
-    Promise.all([
-      pour(a, seed, 3_000_000),
-      drain(b, seed),
-      pour(b, seed + 1, 3_000_000),
-      drain(a, seed + 1),
-    ]),
-  );
-  assert.is(sentBytes[0], sentBytes[1]);
+  const total = 3_000_000;
+  const sent = Promise.all([pour(a, seed, total), pour(b, seed + 7, total)]);
+  const received = await bounded("both ways", Promise.all([drain(b, seed), drain(a, seed + 7)]));
+  assert.equal(received, [total, total]);
+  await sent;
   await bounded("closed", Promise.all([a.closed, b.closed]));
+  await bounded("released", Promise.all([a.released, b.released]));
   session.close();
 });
 
@@ -41,6 +45,12 @@ test("half-close: one direction ends, the other goes on", async () => {
   await bounded("closed", Promise.all([a.closed, b.closed]));
 });
 
+test("writing behind the end is misuse", async () => {
+  const { a } = await pair();
+  await a.closeWrite();
+  assert.is(await a.write(bytes("late")).then(() => "taken", code), "usage");
+});
+
 test("a reset arrives as a reset with its reason, on both pending and later calls", async () => {
   const { a, b } = await pair();
   const pending = b.read().then(() => "bytes", (e) => e.message);
@@ -50,36 +60,47 @@ test("a reset arrives as a reset with its reason, on both pending and later call
   assert.is(await b.write(bytes("late")).then(() => "taken", code), "reset");
   assert.is(await a.closed.then(() => "in order", code), "reset");
   assert.is(await b.closed.then(() => "in order", code), "reset");
+  await bounded("both know", Promise.all([a.released, b.released]));
 });
 
-test("a stream that ends without FIN is never a clean end", async () => {
-  const { raw, b } = await half();
-  const writer = raw.writable.getWriter();
-  await writer.write(encodeData(bytes("half a mess"), false));
-  await writer.close();
-  let outcome: unknown;
-  while (outcome === undefined) {
-    outcome = await bounded(
-      "the end",
-      b.read().then((r) => r === null ? "an end" : undefined, code),
-    );
-  }
-  assert.is(outcome, "reset");
+test("two resets at once are one end", async () => {
+  const { a, b } = await pair();
+  const error = new TunnelError("reset", { action: "copy", state: "enough" });
+  for (const channel of [a, b]) channel.reset(error);
+  await bounded("both know", Promise.all([a.released, b.released]));
 });
 
-test("a lost session fails the channel at both ends", async () => {
-  const { a, b, session } = await pair();
-  const reading = [a.read(), b.read()].map((read) => read.then(() => "bytes", code));
+test("a path that ends without FIN is no end: the channel waits for another", async () => {
+  const lost = Promise.withResolvers<TunnelError>();
+  const { peer, b } = await half({ onDetached: lost.resolve });
+  await peer.send(dataHeader(0, false), bytes("half a mess"));
+  assert.is(text(await b.read()), "half a mess");
+  const reading = b.read().then((chunk) => chunk === null ? "an end" : "bytes", code);
+  await peer.close();
+  assert.is((await bounded("the loss", lost.promise)).code, "reset");
+  b.abandon(new TunnelError("reset", { action: "wait", state: "no other path came" }));
+  assert.is(await bounded("the read", reading), "reset");
+});
+
+test("a lost session detaches both ends, and what they wrote waits", async () => {
+  const detached: string[] = [];
+  const options = (name: string) => ({ onDetached: () => void detached.push(name) });
+  const { a, b, session } = await pair(options("a"), options("b"));
   session.lose();
-  assert.equal(await bounded("both", Promise.all(reading)), ["reset", "reset"]);
-  await bounded("closed", a.closed.catch(() => {}));
+  await a.write(bytes("kept"));
+  const { near, far } = await pathPair();
+  a.attach(near, b.received);
+  b.attach(far, a.received);
+  assert.is(text(await bounded("bytes", b.read())), "kept");
+  assert.equal(detached.sort(), ["a", "b"]);
 });
 
 test("a reader that stops reading stalls the writer within its window", async () => {
   const { a, b } = await pair({ maxWindow: INITIAL_WINDOW });
+  const [total, unsent] = [64 * 65_536, 2 * MAX_DATA];
   let taken = 0;
   const writing = (async () => {
-    for (let i = 0; i < 64; i++) {
+    while (taken < total) {
       await a.write(new Uint8Array(65_536));
       taken += 65_536;
     }
@@ -90,11 +111,11 @@ test("a reader that stops reading stalls the writer within its window", async ()
     await bounded("the way back", b.write(bytes("tick")));
     await bounded("the way back", a.read());
   }
-  assert.ok(taken <= INITIAL_WINDOW, `${taken} bytes were taken`);
+  assert.ok(taken <= INITIAL_WINDOW + unsent, `${taken} bytes were taken`);
   let got = 0;
   for (let chunk; (chunk = await bounded("the rest", b.read())) !== null;) got += chunk.length;
   await writing;
-  assert.is(got, 64 * 65_536);
+  assert.is(got, total);
 });
 
 test("both ends may write without reading, and a reset still gets through", async () => {
@@ -109,100 +130,88 @@ test("both ends may write without reading, and a reset still gets through", asyn
   assert.equal(await bounded("both writers", Promise.all(outcome)), ["reset", "reset"]);
 });
 
-const violations: [string, (writer: WritableStreamDefaultWriter<Uint8Array>) => Promise<void>][] = [
-  ["more than the credit", async (w) => {
-    for (let i = 0; i < 3; i++) await w.write(encodeData(new Uint8Array(262_144), false));
+const violations: [string, (peer: Path) => Promise<void>][] = [
+  ["more than the credit", async (peer) => {
+    for (let at = 0; at <= INITIAL_WINDOW; at += MAX_DATA) {
+      await peer.send(dataHeader(at, false), new Uint8Array(MAX_DATA));
+    }
   }],
-  ["a FIN that counts wrong", (w) => w.write(encodeFin(7))],
-  ["data after the end", async (w) => {
-    await w.write(encodeFin(0));
-    await w.write(encodeData(bytes("x"), false));
+  ["data with a gap", (peer) => peer.send(dataHeader(1, false), bytes("x"))],
+  ["a FIN that counts wrong", (peer) => peer.send(encodeFin(7))],
+  ["data behind the end", async (peer) => {
+    await peer.send(encodeFin(0));
+    await peer.send(dataHeader(0, false), bytes("x"));
   }],
-  ["an ACK of what was not sent", (w) => w.write(encodeAck(9, INITIAL_WINDOW))],
-  ["credit taken back", (w) => w.write(encodeAck(0, INITIAL_WINDOW - 1))],
-  ["an unknown record", (w) => w.write(new Uint8Array([9, 0, 0, 0]))],
-  ["an empty DATA record", (w) => w.write(new Uint8Array([0, 0, 0, 0]))],
-  ["an oversized record", (w) => w.write(new Uint8Array([0, 0xff, 0xff, 0xff]))],
+  ["an ACK of what was not sent", (peer) => peer.send(encodeAck(9, INITIAL_WINDOW))],
+  ["credit taken back", (peer) => peer.send(encodeAck(0, INITIAL_WINDOW - 1))],
+  ["a DONE before the end", (peer) => peer.send(encodeDone())],
+  ["an unknown record", (peer) => peer.send(Uint8Array.of(9))],
 ];
 for (const [name, act] of violations) {
   test(`a peer that sends ${name} is told and refused`, async () => {
-    const { raw, b } = await half();
-    await act(raw.writable.getWriter()).catch(() => {});
+    const { peer, b } = await half();
+    const heard = records(peer);
+    await act(peer);
     assert.is(await bounded("closed", b.closed.then(() => "in order", code)), "protocol");
-    const answer = new ByteReader(raw.readable);
-    let type: number | undefined;
-    for (let head; type !== 2 && (head = await bounded("RESET", answer.readExactly(4)));) {
-      type = head[0];
-      await answer.readExactly(head[1]! << 16 | head[2]! << 8 | head[3]!);
-    }
-    assert.is(type, 2, "no RESET came");
+    let record: Record;
+    do record = await bounded("RESET", heard()); while (record.type !== 2);
+    assert.is(record.code, 3);
+    await peer.send(encodeDone());
+    await bounded("released", b.released);
   });
 }
 
 test("a tiny-record flood costs its bytes, not its count", async () => {
-  const { raw, b } = await half();
-  const writer = raw.writable.getWriter();
-  const flood = concat(Array.from({ length: 10_000 }, () => encodeData(bytes("x"), false)));
-  await writer.write(flood);
-  await writer.write(encodeFin(10_000));
+  const { peer, b } = await half();
+  for (let i = 0; i < 10_000; i++) await peer.send(dataHeader(i, false), bytes("x"));
+  await peer.send(encodeFin(10_000));
   let pieces = 0;
-  for (let chunk, got = 0; got < 10_000; pieces++) {
-    chunk = (await bounded("bytes", b.read()))!;
-    got += chunk.length;
-  }
+  for (let got = 0; got < 10_000; pieces++) got += (await bounded("bytes", b.read()))!.length;
   assert.ok(pieces < 5_000, `${pieces} pieces`);
+});
+
+test("a service says at once that it is there, and a device hears it", async () => {
+  const { a, b } = await pair({ announce: true }, {});
+  await bounded("a word", until(() => b.heard));
+  assert.is(a.heard, false);
 });
 
 test.run();
 
-async function streams(): Promise<{ near: Stream; far: Stream; session: MemorySession }> {
-  const [session, peer] = memoryPair();
-  const near = await session.openStream();
-  const far = (await peer.incoming.getReader().read()).value!;
-  return { near, far, session };
-}
-
-async function pair(options?: ChannelOptions) {
-  const { near, far, session } = await streams();
-  const a = new Channel(new ByteReader(near.readable), near.writable, options);
-  const b = new Channel(new ByteReader(far.readable), far.writable, options);
+async function pair(options: ChannelOptions = {}, others: ChannelOptions = options) {
+  const { near, far, session } = await pathPair();
+  const [a, b] = [new Channel(options), new Channel(others)];
+  for (const channel of [a, b]) channel.closed.catch(() => {});
+  a.attach(near, 0);
+  b.attach(far, 0);
   return { a, b, session };
 }
 
 /** A channel whose peer is driven by hand. */
-async function half() {
-  const { near, far } = await streams();
-  return { raw: near, b: new Channel(new ByteReader(far.readable), far.writable) };
+async function half(options: ChannelOptions = {}) {
+  const { near, far } = await pathPair();
+  const b = new Channel(options);
+  b.closed.catch(() => {});
+  b.attach(far, 0);
+  return { peer: near, b };
 }
 
-async function pour(channel: Channel, seed: number, total: number): Promise<number> {
-  const random = new Random(seed);
-  let sent = 0;
-  while (sent < total) {
-    const chunk = random.bytes(1 + random.below(200_000));
-    await channel.write(chunk);
-    sent += chunk.length;
-  }
-  await channel.closeWrite();
-  return sent;
+/** The records that come on a path, one by one. */
+function records(path: Path): () => Promise<Record> {
+  const waiting: Record[] = [];
+  let wake = () => {};
+  path.receive((bytes) => {
+    waiting.push(decodeRecord(bytes));
+    wake();
+  }).catch(() => {}); // The path ends with the test.
+  return async () => {
+    while (waiting.length === 0) await new Promise<void>((resolve) => wake = resolve);
+    return waiting.shift()!;
+  };
 }
 
-async function drain(channel: Channel, seed: number): Promise<number> {
-  const random = new Random(seed);
-  let expected = new Uint8Array(0);
-  let at = 0;
-  let total = 0;
-  for (let chunk; (chunk = await channel.read()) !== null;) {
-    for (const byte of chunk) {
-      if (at === expected.length) {
-        expected = random.bytes(1 + random.below(200_000));
-        at = 0;
-      }
-      if (byte !== expected[at++]) throw new Error(`byte ${total} differs`);
-      total++;
-    }
-  }
-  return total;
+async function until(condition: () => boolean): Promise<void> {
+  while (!condition()) await new Promise((resolve) => setTimeout(resolve, 0));
 }
 
 function code(error: unknown): string {

@@ -51,13 +51,21 @@ export class ReceiveSide {
     return this.#ended;
   }
 
-  /** @throws {TunnelError} `protocol` on bytes beyond the credit or after the end */
-  push(bytes: Uint8Array, senderBlocked: boolean): void {
-    if (this.#ended) throw broken("it sent data after its end");
-    this.#received += bytes.length;
-    if (this.#received > this.#granted) throw broken("it sent more than it was allowed to");
+  /**
+   * Takes bytes of which the first has this position. What was received before is dropped: after a
+   * change of paths the peer repeats what it is not sure of.
+   *
+   * @throws {TunnelError} `protocol` on a gap, on bytes beyond the credit or behind the end
+   */
+  push(position: number, bytes: Uint8Array, senderBlocked: boolean): void {
+    if (position > this.#received) throw broken("it left bytes out");
+    const end = position + bytes.length;
+    if (this.#ended && end > this.#received) throw broken("it sent data behind its end");
+    if (end > this.#granted) throw broken("it sent more than it was allowed to");
     this.#senderBlocked ||= senderBlocked;
-    this.#queue.push(bytes);
+    if (end <= this.#received) return;
+    this.#queue.push(bytes.subarray(this.#received - position));
+    this.#received = end;
     // Credit bounds the bytes; this bounds what a sender of tiny records costs beside them.
     if (this.#queue.length > MAX_QUEUED) {
       this.#queue.splice(0, this.#queue.length, concat(this.#queue));
@@ -67,13 +75,11 @@ export class ReceiveSide {
 
   /** @throws {TunnelError} `protocol` when the peer counts other bytes than came */
   end(total: number): void {
-    if (this.#ended) throw broken("it ended twice");
     if (total !== this.#received) {
       throw broken(`it sent ${total} bytes, ${this.#received} have come`);
     }
     this.#ended = true;
     this.#waiting?.resolve();
-    this.#onGrant();
   }
 
   /** Whatever was not read is dropped: a reset overtakes data, as in TCP. */

@@ -8,7 +8,7 @@ const WINDOW = 1_000;
 
 test("credit comes back as bytes are read, half a window at a time", async () => {
   const { side, limits } = receiveSide();
-  for (let i = 0; i < 4; i++) side.push(new Uint8Array(250), false);
+  for (let i = 0; i < 4; i++) side.push(side.position, new Uint8Array(250), false);
   assert.equal(limits, []);
   await side.read();
   assert.equal(limits, []);
@@ -20,7 +20,7 @@ test("the window doubles when a blocked sender's bytes have all been read, up to
   const { side } = receiveSide({ maxWindow: 3_000 });
   for (const expected of [2_000, 3_000, 3_000]) {
     const before = side.limit;
-    side.push(new Uint8Array(before - side.position), true);
+    side.push(side.position, new Uint8Array(before - side.position), true);
     await side.read();
     assert.is(side.limit, side.position + expected);
   }
@@ -28,11 +28,11 @@ test("the window doubles when a blocked sender's bytes have all been read, up to
 
 test("a window does not grow for a reader that lags, nor for a sender that has credit", async () => {
   const { side } = receiveSide();
-  side.push(new Uint8Array(500), false);
+  side.push(side.position, new Uint8Array(500), false);
   await side.read();
   assert.is(side.limit, 500 + WINDOW);
-  side.push(new Uint8Array(500), false);
-  side.push(new Uint8Array(500), true);
+  side.push(side.position, new Uint8Array(500), false);
+  side.push(side.position, new Uint8Array(500), true);
   await side.read();
   assert.is(side.limit <= 1_000 + WINDOW, true);
 });
@@ -42,14 +42,14 @@ test("windows grow within their common budget, and give back what they took", as
   const first = receiveSide({ budget }).side;
   const second = receiveSide({ budget }).side;
   for (const side of [first, second]) {
-    side.push(new Uint8Array(WINDOW), true);
+    side.push(side.position, new Uint8Array(WINDOW), true);
     await side.read();
   }
   assert.is(first.limit, WINDOW + 2 * WINDOW);
   assert.is(second.limit, WINDOW + WINDOW);
   first.release();
   first.release();
-  second.push(new Uint8Array(WINDOW), true);
+  second.push(second.position, new Uint8Array(WINDOW), true);
   await second.read();
   assert.is(second.limit, 2 * WINDOW + 2 * WINDOW);
 });

@@ -4,7 +4,11 @@
  *
  *     {"alg":"EdDSA","typ":"tunnel-credential+jwt"}
  *     {"iss": thumbprint of the authority's key, "sub": "device:pi-7" | "operator:night",
- *      "iat", "nbf", "exp", "jti", "cnf": {"jwk": {"kty","crv","x"}}}
+ *      "iat", "nbf", "exp", "jti", "cnf": {"jwk": {"kty","crv","x"}},
+ *      "kex": {"kty":"OKP","crv":"X25519","x"}}
+ *
+ * `kex` certifies the holder's key for the handshake of channels, so that a relay between two
+ * members cannot put its own in place of one.
  *
  * A credential is no secret and proves nothing alone; `proof.ts` shows that its holder is there.
  */
@@ -14,11 +18,13 @@ import * as v from "valibot";
 import { TunnelError } from "../errors.ts";
 import { DEVICE_ID, parseDeviceId, parseOperatorName } from "../names.ts";
 import {
+  AgreementJwk,
   exportPrivateKey,
   exportPublicKey,
   generateKeyPair,
   importPrivateKey,
   importPublicKey,
+  parseAgreementJwk,
   parsePublicJwk,
   type PrivateJwk,
   PublicJwk,
@@ -44,6 +50,8 @@ export interface Principal {
   readonly name: string;
   /** The holder's key; only a proof made with it is theirs. */
   readonly key: PublicJwk;
+  /** The key that the holder's handshakes are made with. */
+  readonly agreement: AgreementJwk;
   /** The credential's own name (`jti`). */
   readonly credentialId: string;
   /** Milliseconds since the epoch. */
@@ -56,6 +64,8 @@ export interface IssueOptions {
   name: string;
   /** The holder's public key. */
   holder: PublicJwk;
+  /** The holder's public key for channels. */
+  agreement: AgreementJwk;
   /** Milliseconds, at least 1,000; default {@linkcode DEVICE_VALIDITY} or {@linkcode OPERATOR_VALIDITY}. */
   ttl?: number;
   /** Milliseconds since the epoch; default the clock. */
@@ -104,6 +114,7 @@ export class Authority {
     const { role, now = Date.now() } = options;
     const name = role === "device" ? parseDeviceId(options.name) : parseOperatorName(options.name);
     const key = parsePublicJwk(options.holder);
+    const agreement = parseAgreementJwk(options.agreement);
     const { ttl = role === "device" ? DEVICE_VALIDITY : OPERATOR_VALIDITY } = options;
     if (!Number.isSafeInteger(ttl) || ttl < 1_000) {
       throw new TunnelError("usage", {
@@ -114,7 +125,7 @@ export class Authority {
     const iat = Math.floor(now / 1_000);
     const exp = iat + Math.floor(ttl / 1_000);
     const credentialId = crypto.randomUUID();
-    const token = await new SignJWT({ cnf: { jwk: key } })
+    const token = await new SignJWT({ cnf: { jwk: key }, kex: agreement })
       .setProtectedHeader({ alg: "EdDSA", typ: CREDENTIAL_TYPE })
       .setIssuer(this.thumbprint)
       .setSubject(`${role}:${name}`)
@@ -123,7 +134,10 @@ export class Authority {
       .setNotBefore(iat)
       .setExpirationTime(exp)
       .sign(this.#key);
-    return { token, principal: { role, name, key, credentialId, expiresAt: exp * 1_000 } };
+    return {
+      token,
+      principal: { role, name, key, agreement, credentialId, expiresAt: exp * 1_000 },
+    };
   }
 }
 
@@ -133,6 +147,7 @@ const Claims = v.object({
   exp: v.number(),
   jti: v.pipe(v.string(), v.minLength(1), v.maxLength(64)),
   cnf: v.object({ jwk: PublicJwk }),
+  kex: AgreementJwk,
 });
 
 /**
@@ -161,7 +176,7 @@ export class Verifier {
       const verified = await jwtVerify(token, key, {
         algorithms: ["EdDSA"],
         typ: CREDENTIAL_TYPE,
-        requiredClaims: ["iss", "sub", "iat", "nbf", "exp", "jti", "cnf"],
+        requiredClaims: ["iss", "sub", "iat", "nbf", "exp", "jti", "cnf", "kex"],
         clockTolerance: CLOCK_TOLERANCE / 1_000,
         currentDate: new Date(options.now ?? Date.now()),
       });
@@ -174,9 +189,16 @@ export class Verifier {
     if (!claims.success || !isRole(role) || !DEVICE_ID.test(name)) {
       throw refused("its claims are not those of a credential");
     }
-    const { iss, exp, jti, cnf } = claims.output;
+    const { iss, exp, jti, cnf, kex } = claims.output;
     if (iss !== issuer) throw otherFleet();
-    return { role, name, key: cnf.jwk, credentialId: jti, expiresAt: exp * 1_000 };
+    return {
+      role,
+      name,
+      key: cnf.jwk,
+      agreement: kex,
+      credentialId: jti,
+      expiresAt: exp * 1_000,
+    };
   }
 }
 

@@ -12,7 +12,13 @@ import {
   OPERATOR_VALIDITY,
   Verifier,
 } from "./credential.ts";
-import { exportPublicKey, generateKeyPair, type PublicJwk } from "./keys.ts";
+import {
+  exportPublicKey,
+  generateAgreementKey,
+  generateKeyPair,
+  parseAgreementJwk,
+  type PublicJwk,
+} from "./keys.ts";
 
 const test = suite("credential");
 const random = new Random(newSeed());
@@ -22,8 +28,9 @@ const HOUR = 3_600_000;
 const authority = await Authority.generate();
 const verifier = new Verifier(authority.publicJwk);
 const holder = await newHolder();
+const agreement = parseAgreementJwk(await generateAgreementKey());
 const { token, principal } = await authority.issue({
-  ...{ role: "device", name: "pi-7", holder, ttl: HOUR, now: NOW },
+  ...{ role: "device", name: "pi-7", holder, agreement, ttl: HOUR, now: NOW },
 });
 
 async function newHolder(): Promise<PublicJwk> {
@@ -39,7 +46,7 @@ async function forge(
   const seconds = NOW / 1_000;
   return await new SignJWT({
     ...{ iss: authority.thumbprint, sub: "device:pi-7", iat: seconds, nbf: seconds },
-    ...{ exp: seconds + 3_600, jti: "1", cnf: { jwk: holder }, ...claims },
+    ...{ exp: seconds + 3_600, jti: "1", cnf: { jwk: holder }, kex: agreement, ...claims },
   }).setProtectedHeader({ alg: "EdDSA", typ: CREDENTIAL_TYPE, ...header })
     .sign((key ?? await importJWK(await authority.export(), "EdDSA")) as CryptoKey);
 }
@@ -58,13 +65,20 @@ async function refusal(text: string, now = NOW): Promise<string> {
 
 for (const role of ["device", "operator"] as const) {
   test(`a ${role}'s credential says who holds which key until when`, async () => {
-    const issued = await authority.issue({ role, name: "night", holder, now: NOW + 999 });
+    const issued = await authority.issue({
+      role,
+      name: "night",
+      holder,
+      agreement,
+      now: NOW + 999,
+    });
     const validity = role === "device" ? DEVICE_VALIDITY : OPERATOR_VALIDITY;
     const found = await verifier.verify(issued.token, { now: NOW });
     assert.equal(found, issued.principal);
     assert.is(found.role, role);
     assert.is(found.name, "night");
     assert.equal(found.key, holder);
+    assert.equal(found.agreement, agreement);
     assert.is(found.expiresAt, NOW + validity);
     assert.ok(issued.token.length < MAX_CREDENTIAL / 4);
   });
@@ -75,7 +89,7 @@ test("a forged credential that differs in nothing is accepted: the forger of the
 });
 
 test("two credentials for one name have two IDs", async () => {
-  const options = { role: "device", name: "x", holder } as const;
+  const options = { role: "device", name: "x", holder, agreement } as const;
   const [a, b] = [await authority.issue(options), await authority.issue(options)];
   assert.is.not(a.principal.credentialId, b.principal.credentialId);
 });
@@ -83,7 +97,7 @@ test("two credentials for one name have two IDs", async () => {
 test("an authority issues the same way after a round through its JSON form", async () => {
   const again = await Authority.import(JSON.parse(JSON.stringify(await authority.export())));
   assert.is(again.thumbprint, authority.thumbprint);
-  const issued = await again.issue({ role: "operator", name: "a", holder, now: NOW });
+  const issued = await again.issue({ role: "operator", name: "a", holder, agreement, now: NOW });
   assert.is((await verifier.verify(issued.token, { now: NOW })).name, "a");
 });
 
@@ -96,6 +110,7 @@ for (
     ["a slash in the device ID", { role: "device", name: "a/b", holder }],
     ["an operator's name in capitals", { role: "operator", name: "Night", holder }],
     ["a holder that is no key", { role: "device", name: "a", holder: { kty: "oct" } }],
+    ["a holder without a key for channels", { role: "device", name: "a", agreement: holder }],
     ["no time at all", { role: "device", name: "a", holder, ttl: 0 }],
     ["half a millisecond", { role: "device", name: "a", holder, ttl: 1_000.5 }],
     ["an endless time", { role: "device", name: "a", holder, ttl: Infinity }],
@@ -103,7 +118,8 @@ for (
 ) {
   test(`nothing is issued for ${what}`, async () => {
     // deno-lint-ignore no-explicit-any -- what JavaScript callers may pass
-    assert.is((await failure(() => authority.issue(options as any))).code, "usage");
+    const given = { holder, agreement, ...options } as any;
+    assert.is((await failure(() => authority.issue(given))).code, "usage");
   });
 }
 
@@ -120,7 +136,7 @@ test("the clocks may differ by the tolerance, at both ends", async () => {
 
 test("another fleet's credential is refused as such", async () => {
   const other = await Authority.generate();
-  const issued = await other.issue({ role: "device", name: "pi-7", holder, now: NOW });
+  const issued = await other.issue({ role: "device", name: "pi-7", holder, agreement, now: NOW });
   assert.match(await refusal(issued.token), "another fleet");
 });
 

@@ -1,6 +1,9 @@
-/** Ed25519 key pairs and their JSON form (RFC 8037), by WebCrypto. */
+/**
+ * Key pairs and their JSON form (RFC 8037), by WebCrypto: Ed25519 to prove who one is, X25519 for
+ * the handshake of a channel.
+ */
 
-import { calculateJwkThumbprint } from "jose";
+import { base64url, calculateJwkThumbprint } from "jose";
 import * as v from "valibot";
 import { describe, TunnelError } from "../errors.ts";
 
@@ -21,6 +24,18 @@ export type PublicJwk = v.InferOutput<typeof PublicJwk>;
 export const PrivateJwk = v.object({ ...PublicJwk.entries, d: Bytes32 });
 export type PrivateJwk = v.InferOutput<typeof PrivateJwk>;
 
+/** The public half of a key for the handshake of channels. */
+export const AgreementJwk = v.object({
+  kty: v.literal("OKP"),
+  crv: v.literal("X25519"),
+  x: Bytes32,
+});
+export type AgreementJwk = v.InferOutput<typeof AgreementJwk>;
+
+/** Both halves; as private as {@linkcode PrivateJwk}. */
+export const PrivateAgreementJwk = v.object({ ...AgreementJwk.entries, d: Bytes32 });
+export type PrivateAgreementJwk = v.InferOutput<typeof PrivateAgreementJwk>;
+
 /** How keys are made and read. */
 export interface KeyOptions {
   /** Whether {@linkcode exportPrivateKey} may read the private key back. */
@@ -37,6 +52,12 @@ export async function generateKeyPair(options: KeyOptions = {}): Promise<CryptoK
     "sign",
     "verify",
   ]) as CryptoKeyPair;
+}
+
+/** A new key for the handshake of channels, to be kept like {@linkcode generateKeyPair}'s. */
+export async function generateAgreementKey(): Promise<PrivateAgreementJwk> {
+  const pair = await crypto.subtle.generateKey("X25519", true, ["deriveBits"]) as CryptoKeyPair;
+  return v.parse(PrivateAgreementJwk, await crypto.subtle.exportKey("jwk", pair.privateKey));
 }
 
 /** The public half of a key. */
@@ -96,10 +117,23 @@ export function parsePublicJwk(jwk: unknown): PublicJwk {
   return result.output;
 }
 
+/** @throws {TunnelError} `usage` when it is not an X25519 public key */
+export function parseAgreementJwk(jwk: unknown): AgreementJwk {
+  const result = v.safeParse(AgreementJwk, jwk);
+  if (!result.success) throw keyError("read a public key", "it is not an X25519 public key");
+  return result.output;
+}
+
 /** The key's SHA-256 fingerprint in base64url, over its required members (RFC 7638, section 3). */
 export function thumbprint(jwk: PublicJwk): Promise<string> {
   const { kty, crv, x } = jwk;
   return calculateJwkThumbprint({ kty, crv, x }, "sha256");
+}
+
+/** A channel key as people compare it: `SHA256:` and 43 characters of base64, like OpenSSH's. */
+export async function fingerprint({ x }: AgreementJwk): Promise<string> {
+  const digest = await crypto.subtle.digest("SHA-256", base64url.decode(x) as BufferSource);
+  return `SHA256:${btoa(String.fromCharCode(...new Uint8Array(digest))).replace(/=+$/, "")}`;
 }
 
 function keyError(action: string, state: string, cause?: unknown): TunnelError {

@@ -11,7 +11,7 @@
  *   could sit in the middle: it would fetch another relay's nonce, have the client sign it, and be
  *   let in there as that client. With it the proof is worthless at any relay that does not answer to
  *   the address the client meant.
- * - `ath` binds it to the one credential (or join secret) shown with it (after RFC 9449, section 4.2),
+ * - `ath` binds it to the one credential (or join secret and channel key) shown with it (after RFC 9449, section 4.2),
  *   so that the two cannot be taken from different conversations and put together.
  * - `iat` is told, never judged: a device without a battery-backed clock may be years off, and the
  *   nonce already says when. A relay may use it to tell a device that its clock is wrong.
@@ -21,7 +21,7 @@ import { base64url, jwtVerify, SignJWT } from "jose";
 import * as v from "valibot";
 import { TunnelError } from "../errors.ts";
 import { canonicalHost, DEFAULT_RELAY_PORT } from "../names.ts";
-import { BASE64URL_32, importPublicKey, type PublicJwk } from "./keys.ts";
+import { type AgreementJwk, BASE64URL_32, importPublicKey, type PublicJwk } from "./keys.ts";
 
 /** The JWS's `typ`: a signature made here is never one over a credential, nor the reverse. */
 export const PROOF_TYPE = "tunnel-proof+jwt";
@@ -123,6 +123,11 @@ export async function verifyProof(
     throw refused("it belongs to another credential or join string");
   }
   return { issuedAt: iat * 1_000 };
+}
+
+/** What the proof of one who joins is bound to: the secret, and the key that is not signed with. */
+export function joinSubject(secret: string, agreement: AgreementJwk): string {
+  return `${secret}.${agreement.x}`;
 }
 
 async function digest(text: string): Promise<string> {

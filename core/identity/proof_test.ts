@@ -4,7 +4,12 @@ import * as assert from "uvu/assert";
 import { failure } from "../../tests/failure.ts";
 import { newSeed, Random } from "../../tests/random.ts";
 import { Authority, CREDENTIAL_TYPE } from "./credential.ts";
-import { exportPublicKey, generateKeyPair } from "./keys.ts";
+import {
+  exportPublicKey,
+  generateAgreementKey,
+  generateKeyPair,
+  parseAgreementJwk,
+} from "./keys.ts";
 import {
   audienceOf,
   makeProof,
@@ -77,7 +82,8 @@ test("a proof with another key is refused", async () => {
 
 test("a credential is no proof, and a proof of another type neither", async () => {
   const authority = await Authority.generate();
-  const issued = await authority.issue({ role: "device", name: "x", holder: key });
+  const agreement = parseAgreementJwk(await generateAgreementKey());
+  const issued = await authority.issue({ role: "device", name: "x", holder: key, agreement });
   await refusal(issued.token, { key: authority.publicJwk });
   for (const typ of [CREDENTIAL_TYPE, "JWT", undefined]) await refusal(await sign({}, { typ }));
 });

@@ -7,7 +7,7 @@ import { toTunnelError, TunnelError } from "../errors.ts";
 import type { Authority, Principal, Verifier } from "../identity/credential.ts";
 import { hashSecret } from "../identity/join.ts";
 import { thumbprint } from "../identity/keys.ts";
-import { newNonce, verifyProof } from "../identity/proof.ts";
+import { joinSubject, newNonce, verifyProof } from "../identity/proof.ts";
 import { MAX_GREETING } from "../message.ts";
 import { toRefusal } from "../refusal.ts";
 import type { Store } from "../store.ts";
@@ -31,6 +31,10 @@ export interface Admitted {
   readonly member: Principal;
   readonly instance: string;
   readonly control: MessageStream;
+  /** As it was shown, or issued just now. */
+  readonly credential: string;
+  /** A device's. */
+  readonly epoch: string | undefined;
 }
 
 /** Milliseconds that a refused peer has to read why. */
@@ -63,7 +67,8 @@ export async function admit(session: Session, gate: Gate, timeout: number): Prom
         : await recognise(signIn, nonce, gate);
       const principal = { role: member.role, name: member.name };
       await control.send({ type: "welcome", principal, credential });
-      return { member, instance: signIn.instance, control };
+      const shown = signIn.type === "auth" ? signIn.credential : credential!;
+      return { member, instance: signIn.instance, control, credential: shown, epoch: signIn.epoch };
     });
   } catch (cause) {
     const error = toTunnelError(cause, action, "reset").during(action);
@@ -87,7 +92,7 @@ async function recognise(signIn: Of<"auth">, nonce: string, gate: Gate) {
 }
 
 async function enrol(signIn: Of<"join">, nonce: string, gate: Gate) {
-  const { key, secret, proof } = signIn;
+  const { key, agreement, secret, proof } = signIn;
   const { authority, store, now } = gate;
   if (!authority) {
     throw new TunnelError("refused", {
@@ -97,9 +102,16 @@ async function enrol(signIn: Of<"join">, nonce: string, gate: Gate) {
     });
   }
   // The proof comes first: a secret is spent only on a key that its sender holds.
-  await verifyProof(proof, { key, nonce, audience: gate.isOwnAddress, subject: secret });
+  const subject = joinSubject(secret, agreement);
+  await verifyProof(proof, { key, nonce, audience: gate.isOwnAddress, subject });
   const { role, name } = await store.redeemInvite(await hashSecret(secret), now());
-  const { token, principal } = await authority.issue({ role, name, holder: key, now: now() });
+  const { token, principal } = await authority.issue({
+    role,
+    name,
+    holder: key,
+    agreement,
+    now: now(),
+  });
   await store.recordMember({
     role,
     name,

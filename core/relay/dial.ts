@@ -10,13 +10,13 @@ import { MAX_GREETING } from "../message.ts";
 import { toRefusal } from "../refusal.ts";
 import type { Store } from "../store.ts";
 import type { Stream } from "../transport.ts";
-import type { DeviceSession } from "./registry.ts";
+import type { DeviceSession, Registry } from "./registry.ts";
 import { splice } from "./splice.ts";
 
 export interface DialContext {
   /** The operator's name, proven at sign-in. */
   readonly operator: string;
-  readonly find: (device: string) => DeviceSession | undefined;
+  readonly registry: Pick<Registry, "find" | "whenOnline">;
   readonly store: Store;
   readonly log: Log;
   /** Milliseconds for the header, and again for the device's answer. */
@@ -37,9 +37,14 @@ export async function handleDial(stream: Stream, context: DialContext): Promise<
     const dial = await near.receive(Dial, options);
     facts.device = dial.device;
     facts.target = formatTarget(dial);
-    far = await offer(dial, context);
-    await near.send({ type: "accepted" } satisfies Answer);
-    log.info("dial accepted", facts);
+    const device = await deviceFor(dial, context);
+    let answer: Answer;
+    [far, answer] = await offer(dial, device, context);
+    await near.send(answer);
+    if (answer.type === "stale") {
+      return await Promise.all([near.close(), far.close()]).then(() => {});
+    }
+    log.info(dial.resume ? "dial resumed" : "dial accepted", facts);
     const { sent, received } = await splice(near.detachBlocks(), far.detachBlocks(), signal);
     log.info("dial ended", { ...facts, sent, received, seconds: seconds(began) });
   } catch (cause) {
@@ -50,19 +55,39 @@ export async function handleDial(stream: Stream, context: DialContext): Promise<
   }
 }
 
-/** Opens a stream to the device and has it accept. */
-async function offer(dial: Dial, context: DialContext): Promise<MessageStream> {
+/** The session of the device; one that is to resume a channel may be a moment late. */
+async function deviceFor(dial: Dial, context: DialContext): Promise<DeviceSession> {
+  const { registry, store, timeout, signal } = context;
+  const device = registry.find(dial.device);
+  if (device) return device;
+  if (!dial.resume) throw await absentDevice(dial.device, store);
+  try {
+    const options = { action: `wait for ${dial.device}`, timeout, signal };
+    return await withDeadline(options, (signal) => registry.whenOnline(dial.device, signal));
+  } catch (cause) {
+    if (signal.aborted) throw cause;
+    throw await absentDevice(dial.device, store);
+  }
+}
+
+/** The stream to the device, and what the device said that it did not refuse by. */
+type Offered = [far: MessageStream, answer: Exclude<Answer, { type: "refused" }>];
+
+/** Opens a stream to the device and has it answer. */
+async function offer(
+  dial: Dial,
+  device: DeviceSession,
+  context: DialContext,
+): Promise<Offered> {
   const { operator, timeout, signal } = context;
-  const device = context.find(dial.device);
-  if (!device) throw await absent(dial.device, context.store);
   const action = `dial ${dial.device}`;
-  return await withDeadline({ action, timeout, signal }, async (signal) => {
+  return await withDeadline({ action, timeout, signal }, async (signal): Promise<Offered> => {
     const far = new MessageStream(await device.session.openStream({ signal }));
-    const { host, port, protocol } = dial;
+    const { host, port, protocol, epoch, hello } = dial;
     try {
-      await far.send({ type: "offer", operator, host, port, protocol });
+      await far.send({ type: "offer", operator, host, port, protocol, epoch, hello });
       const answer = await far.receive(Answer, { action, limit: MAX_GREETING, timeout, signal });
-      if (answer.type === "accepted") return far;
+      if (answer.type !== "refused") return [far, answer];
       const { code, state, remedy } = answer;
       throw new TunnelError(code, { action, state, remedy });
     } catch (cause) {
@@ -90,7 +115,8 @@ export function unknownDevice(id: string): TunnelError {
   });
 }
 
-async function absent(id: string, store: Store): Promise<TunnelError> {
+/** The refusal for a device that is not here. */
+export async function absentDevice(id: string, store: Store): Promise<TunnelError> {
   const known = await store.device(id);
   if (!known) return unknownDevice(id);
   const since = known.lastSeen ? ` since ${new Date(known.lastSeen.at).toISOString()}` : "";

@@ -7,6 +7,8 @@
  * and they are told why.
  */
 
+import type { Peer } from "../control.ts";
+import { untilAborted } from "../deadline.ts";
 import { CloseCode, closeInfo, type Session } from "../transport.ts";
 
 /** A device's live session. */
@@ -17,11 +19,14 @@ export interface DeviceSession {
   readonly session: Session;
   /** Milliseconds since 1970. */
   readonly since: number;
+  /** What those who dial it need. */
+  readonly peer: Peer | undefined;
 }
 
 /** The devices that are online at one relay. */
 export class Registry {
   readonly #devices = new Map<string, DeviceSession[]>();
+  readonly #waiting = new Map<string, Set<(session: DeviceSession) => void>>();
 
   /** The number of devices online. */
   get size(): number {
@@ -34,6 +39,7 @@ export class Registry {
     const own = held.filter(({ instance }) => instance === entry.instance);
     const replaced = held.filter(({ instance }) => instance !== entry.instance);
     this.#devices.set(entry.id, [...own, entry]);
+    for (const tell of this.#waiting.get(entry.id) ?? []) tell(entry);
     const { hostname } = entry.session.remote;
     for (const { session } of replaced) {
       const reason = `another session of device ${entry.id}, from ${hostname}, took its place`;
@@ -48,6 +54,25 @@ export class Registry {
     if (left.length > 0) this.#devices.set(entry.id, left);
     else this.#devices.delete(entry.id);
     return left.length === 0;
+  }
+
+  /**
+   * The session that takes new dials for a device, as soon as there is one.
+   *
+   * @throws {TunnelError} the signal's reason
+   */
+  async whenOnline(id: string, signal: AbortSignal): Promise<DeviceSession> {
+    const session = this.find(id);
+    if (session) return session;
+    const { promise, resolve } = Promise.withResolvers<DeviceSession>();
+    const waiting = this.#waiting.get(id) ?? new Set();
+    this.#waiting.set(id, waiting.add(resolve));
+    try {
+      return await untilAborted(promise, signal, `wait for ${id}`);
+    } finally {
+      waiting.delete(resolve);
+      if (waiting.size === 0) this.#waiting.delete(id);
+    }
   }
 
   /** The session that takes new dials for a device. */

@@ -131,7 +131,9 @@ export class Relay {
   async #hostDevice(session: Session, admitted: Admitted): Promise<void> {
     const { store, now, log } = this.#options;
     const { member, instance } = admitted;
-    const entry = { id: member.name, instance, session, since: now() };
+    const { credential, epoch } = admitted;
+    const peer = epoch === undefined ? undefined : { credential, epoch };
+    const entry = { id: member.name, instance, session, since: now(), peer };
     for (const old of this.registry.add(entry)) {
       log.warn("device session replaced by another process's", {
         device: entry.id,
@@ -162,7 +164,7 @@ export class Relay {
       for await (const stream of session.incoming) {
         handleDial(stream, {
           operator: admitted.member.name,
-          find: (id) => this.registry.find(id),
+          registry: this.registry,
           store: this.#options.store,
           log: this.#options.log,
           timeout: this.#limits.dialTimeout,

@@ -4,12 +4,16 @@ import { bounded } from "../../tests/conformance.ts";
 import { failureOf as failure } from "../../tests/failure.ts";
 import { startFleet } from "../../tests/fleet.ts";
 import { MessageStream } from "../control_stream.ts";
-import { dial } from "../dial.ts";
 import type { Duplex } from "../duplex.ts";
 import { openLink } from "../endpoint.ts";
 import { TunnelError } from "../errors.ts";
 import { hashSecret, newSecret } from "../identity/join.ts";
-import { exportPublicKey, generateKeyPair } from "../identity/keys.ts";
+import {
+  exportPublicKey,
+  generateAgreementKey,
+  generateKeyPair,
+  parseAgreementJwk,
+} from "../identity/keys.ts";
 import { Challenge } from "../control.ts";
 import { makeProof } from "../identity/proof.ts";
 import { encodeMessage } from "../message.ts";
@@ -20,7 +24,7 @@ test("an operator reaches a device's port by its ID, with half-close both ways",
   await using fleet = await startFleet();
   await fleet.device("x");
   const operator = await fleet.operator();
-  const channel = await bounded("the dial", dial(operator, "x", { port: 7 }));
+  const channel = await bounded("the dial", fleet.dial(operator, "x", { port: 7 }));
   await channel.write(bytes("hello"));
   assert.is(text(await channel.read()), "hello");
   await channel.closeWrite();
@@ -37,7 +41,7 @@ for (const [what, expected, { device, port }] of refusals) {
     await using fleet = await startFleet();
     await fleet.device("x");
     const operator = await fleet.operator();
-    const error = await bounded("dial", failure(dial(operator, device, { port })));
+    const error = await bounded("dial", failure(fleet.dial(operator, device, { port })));
     assert.is(error.code, expected);
     assert.is(error.message.includes("\n"), false);
   });
@@ -51,7 +55,7 @@ test("a dial to a device that has left says since when", async () => {
   await bounded("the session", device.session.closed);
   let error: TunnelError;
   do {
-    error = await bounded("dial", failure(dial(operator, "x", { port: 7 })));
+    error = await bounded("dial", failure(fleet.dial(operator, "x", { port: 7 })));
   } while (error.code === "reset"); // The relay was just learning of it.
   assert.is(error.code, "offline");
   assert.match(error.message, /offline since \d{4}-/);
@@ -62,7 +66,7 @@ test("a target that cannot be reached is reported with the reason", async () => 
   const connect = () =>
     Promise.reject(new TunnelError("reset", { action: "connect", state: "connection refused" }));
   await fleet.device("x", { connect });
-  const error = await failure(dial(await fleet.operator(), "x", { port: 7 }));
+  const error = await failure(fleet.dial(await fleet.operator(), "x", { port: 7 }));
   assert.is(error.code, "target");
   assert.match(error.message, /connection refused/);
   assert.is(error.exitCode, 6);
@@ -78,7 +82,7 @@ test("a reset of the target arrives as a reset at the operator", async () => {
     reset: () => {},
   };
   await fleet.device("x", { connect: () => Promise.resolve(target) });
-  const channel = await dial(await fleet.operator(), "x", { port: 7 });
+  const channel = await fleet.dial(await fleet.operator(), "x", { port: 7 });
   const reading = failure(channel.read());
   crash.reject(new TunnelError("reset", { action: "read", state: "the service crashed" }));
   const error = await bounded("the read", reading);
@@ -96,7 +100,7 @@ test("a dial that its operator cancels leaves neither target nor stream behind",
   });
   const operator = await fleet.operator();
   const stop = new AbortController();
-  const dialling = failure(dial(operator, "x", { port: 7 }, { signal: stop.signal }));
+  const dialling = failure(fleet.dial(operator, "x", { port: 7 }, { signal: stop.signal }));
   await bounded("the target", asked.promise);
   stop.abort();
   assert.is((await bounded("the dial", dialling)).code, "aborted");
@@ -118,7 +122,7 @@ test("a device that is lost while it is dialled is offline, not refusing", async
   const device = await fleet.device("x", {
     connect: () => (asked.resolve(), new Promise(() => {})),
   });
-  const dialling = failure(dial(await fleet.operator(), "x", { port: 7 }));
+  const dialling = failure(fleet.dial(await fleet.operator(), "x", { port: 7 }));
   await bounded("the target", asked.promise);
   device.session.close();
   const error = await bounded("the dial", dialling);
@@ -137,13 +141,13 @@ test("a second process with a device's credential replaces the first, which is t
   await using fleet = await startFleet();
   const first = await fleet.device("x", { instance: "process-1" });
   const operator = await fleet.operator();
-  const cut = await dial(operator, "x", { port: 7 });
+  const cut = await fleet.dial(operator, "x", { port: 7 });
   await fleet.device("x", { instance: "process-2" });
   const error = await bounded("the first", failure(first.closed));
   assert.is(error.code, "replaced");
   assert.match(error.message, /another session of device x/);
   assert.is((await bounded("its channel", failure(cut.read()))).code, "reset");
-  const channel = await dial(operator, "x", { port: 7 });
+  const channel = await fleet.dial(operator, "x", { port: 7 });
   await channel.write(bytes("new"));
   assert.is(text(await channel.read()), "new");
 });
@@ -152,9 +156,9 @@ test("a second session of the same process takes new dials and leaves the old ch
   await using fleet = await startFleet();
   await fleet.device("x", { instance: "process-1" });
   const operator = await fleet.operator();
-  const old = await dial(operator, "x", { port: 7 });
+  const old = await fleet.dial(operator, "x", { port: 7 });
   const second = await fleet.device("x", { instance: "process-1" });
-  const channel = await dial(operator, "x", { port: 7 });
+  const channel = await fleet.dial(operator, "x", { port: 7 });
   for (const each of [old, channel]) {
     await each.write(bytes("alive"));
     assert.is(text(await each.read()), "alive");
@@ -202,7 +206,12 @@ test("a join string works once, and makes a credential that works", async () => 
     uses: 1,
   });
   const { publicKey, privateKey } = await generateKeyPair();
-  const join = { secret, publicKey: await exportPublicKey(publicKey), privateKey };
+  const join = {
+    secret,
+    publicKey: await exportPublicKey(publicKey),
+    agreement: parseAgreementJwk(await generateAgreementKey()),
+    privateKey,
+  };
   const options = { relay: fleet.url, connector: fleet.connector, agent: "test" };
   const joined = await openLink({ ...options, claim: join });
   assert.equal(joined.principal, { role: "device", name: "x" });
@@ -309,7 +318,7 @@ for (const [what, message] of greetings) {
     await writer.write(message).catch(() => {});
     const info = await bounded("the close", session.closed);
     assert.is(info.code, 4);
-    const channel = await dial(operator, "x", { port: 7 });
+    const channel = await fleet.dial(operator, "x", { port: 7 });
     await channel.write(bytes("unmoved"));
     assert.is(text(await channel.read()), "unmoved");
     assert.is(fleet.relay.sessions, 2);
@@ -356,7 +365,7 @@ test("a bad dial header ends that stream and not the session", async () => {
     assert.is(answer.type, "refused");
     await stream.close();
   }
-  const channel = await dial(operator, "x", { port: 7 });
+  const channel = await fleet.dial(operator, "x", { port: 7 });
   await channel.write(bytes("fine"));
   assert.is(text(await channel.read()), "fine");
 });
@@ -364,7 +373,10 @@ test("a bad dial header ends that stream and not the session", async () => {
 test("a device that does not answer a dial in time", async () => {
   await using fleet = await startFleet({ limits: { dialTimeout: 100 } });
   await fleet.device("x", { connect: () => new Promise(() => {}) });
-  const error = await bounded("dial", failure(dial(await fleet.operator(), "x", { port: 7 })));
+  const error = await bounded(
+    "dial",
+    failure(fleet.dial(await fleet.operator(), "x", { port: 7 })),
+  );
   assert.is(error.code, "timeout");
 });
 
@@ -373,7 +385,7 @@ test("1,000 dials in sequence and 200 at once through one session leave nothing"
   const device = await fleet.device("x");
   const operator = await fleet.operator();
   const once = async (message: string) => {
-    const channel = await dial(operator, "x", { port: 7 });
+    const channel = await fleet.dial(operator, "x", { port: 7 });
     await channel.write(bytes(message));
     assert.is(text(await channel.read()), message);
     await channel.closeWrite();

@@ -5,7 +5,7 @@ import type { MessageStream } from "../control_stream.ts";
 import type { Role } from "../identity/credential.ts";
 import { toRefusal } from "../refusal.ts";
 import type { DeviceRecord, Store } from "../store.ts";
-import { unknownDevice } from "./dial.ts";
+import { absentDevice, unknownDevice } from "./dial.ts";
 import type { DeviceSession } from "./registry.ts";
 
 /** Devices in one answer; the message then stays well under its limit. */
@@ -40,6 +40,11 @@ async function answer(request: Request, { role, store, find }: RequestContext): 
     const known = await store.device(request.device);
     if (!known) return { ...toRefusal(unknownDevice(request.device)), id };
     return { type: "device", id, device: describe(known, find(known.name)) };
+  }
+  if (request.type === "peer") {
+    const peer = find(request.device)?.peer;
+    if (peer) return { type: "peer", id, ...peer };
+    return { ...toRefusal(await absentDevice(request.device, store)), id };
   }
   const known = await store.devices({ after: request.after, limit: PAGE + 1 });
   const devices = known.slice(0, PAGE).map((device) => describe(device, find(device.name)));

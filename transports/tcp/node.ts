@@ -1,22 +1,35 @@
 /** Local TCP sockets by `node:net`: Node has it, and it can send a RST where Deno's own cannot. */
 
 import net from "node:net";
+import { concat } from "../../core/bytes.ts";
 import { TunnelError } from "../../core/errors.ts";
 import type { Duplex } from "../../core/duplex.ts";
 import type { ConnectTcp, ListenTcp } from "./tcp.ts";
+
+/** Bytes that one read takes at most. */
+const BUFFER = 64 * 1024;
 
 /** Connects to a target; half-open sockets are kept, Nagle's algorithm is off. */
 export const connectTcp: ConnectTcp = (
   { hostname, port },
   signal,
 ) => {
+  // Read into memory of its own: Deno's own buffer for each chunk costs more than the reading.
+  const buffer = new Uint8Array(BUFFER);
+  let local: TcpSocket | undefined;
+  const callback = (count: number) => {
+    local!.received(buffer.subarray(0, count));
+    return false;
+  };
   const socket = net.connect({
     host: hostname,
     port,
     noDelay: true,
     allowHalfOpen: true,
     autoSelectFamily: true,
+    onread: { buffer, callback },
   });
+  local = new TcpSocket(socket);
   return new Promise((resolve, reject) => {
     const finish = (settle: () => void) => {
       socket.off("error", onError);
@@ -26,7 +39,7 @@ export const connectTcp: ConnectTcp = (
     const onError = (cause: Error) => finish(() => reject(failed(cause)));
     const onAbort = () => finish(() => (socket.destroy(), reject(signal.reason)));
     socket.once("error", onError);
-    socket.once("connect", () => finish(() => resolve(new TcpSocket(socket))));
+    socket.once("connect", () => finish(() => resolve(local)));
     signal.addEventListener("abort", onAbort, { once: true });
     if (signal.aborted) onAbort();
   });
@@ -72,8 +85,7 @@ class TcpSocket implements Duplex {
     this.#socket = socket;
     socket.on("data", (chunk: Uint8Array) => {
       socket.pause();
-      this.#chunk = this.#chunk ? join(this.#chunk, chunk) : chunk;
-      this.#wake?.();
+      this.received(chunk);
     });
     socket.on("end", () => {
       this.#ended = true;
@@ -84,6 +96,12 @@ class TcpSocket implements Duplex {
       this.#fail(new TunnelError("reset", { action: "use the socket", state: "it was closed" }));
     });
     socket.pause();
+  }
+
+  /** Takes what came; no more comes until it is read and the next is asked for. */
+  received(chunk: Uint8Array): void {
+    this.#chunk = this.#chunk ? concat([this.#chunk, chunk]) : chunk;
+    this.#wake?.();
   }
 
   async read(): Promise<Uint8Array | null> {
@@ -127,13 +145,6 @@ class TcpSocket implements Duplex {
     this.#error ??= error;
     this.#wake?.();
   }
-}
-
-function join(a: Uint8Array, b: Uint8Array): Uint8Array {
-  const both = new Uint8Array(a.length + b.length);
-  both.set(a);
-  both.set(b, a.length);
-  return both;
 }
 
 function failed(cause: Error): TunnelError {

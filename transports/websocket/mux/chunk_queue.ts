@@ -1,26 +1,18 @@
 /** Received bytes that nobody has asked for yet. */
 
+import { giveBlock, takeRoom } from "../../../core/blocks.ts";
+
 /** Bytes set aside for small payloads, so that a flood of them does not cost an object each. */
 const SMALL = 4 * 1024;
-/** Bytes of a block that is used again: room for any payload. */
-const BLOCK = 64 * 1024;
-/** Payloads of fewer bytes get a block of their own size: what is held stays near what came. */
-const LARGE = BLOCK / 2;
-/** Blocks kept for all sessions of the process together, 1 MiB. */
-const MAX_SPARES = 16;
-
-const spares: Uint8Array[] = [];
-
 interface Chunk {
-  readonly bytes: Uint8Array;
+  readonly bytes: Uint8Array<ArrayBuffer>;
   taken: number;
   filled: number;
 }
 
 /**
  * A queue of copies. What it holds is at most about twice the bytes in it, whatever their pieces:
- * small ones share a block. Large blocks are used again, because a fresh one for each payload has
- * the garbage collector run more than everything else.
+ * small ones share a buffer.
  */
 export class ChunkQueue {
   #chunks: (Chunk | undefined)[] = [];
@@ -43,7 +35,7 @@ export class ChunkQueue {
       last.filled += payload.length;
       return;
     }
-    const bytes = block(payload.length);
+    const bytes = takeRoom(payload.length, SMALL);
     bytes.set(payload);
     this.#chunks.push({ bytes, taken: 0, filled: payload.length });
   }
@@ -62,13 +54,13 @@ export class ChunkQueue {
   }
 
   clear(): void {
-    for (const chunk of this.#chunks) if (chunk) recycle(chunk.bytes);
+    for (const chunk of this.#chunks) if (chunk) giveBlock(chunk.bytes);
     this.#chunks = [];
     this.#head = 0;
   }
 
   #drop(chunk: Chunk): void {
-    recycle(chunk.bytes);
+    giveBlock(chunk.bytes);
     this.#chunks[this.#head++] = undefined;
     // Moving the rest on only now and then keeps taking one a matter of constant time.
     if (this.#head === this.#chunks.length || this.#head >= 64) {
@@ -76,13 +68,4 @@ export class ChunkQueue {
       this.#head = 0;
     }
   }
-}
-
-function block(length: number): Uint8Array {
-  if (length <= LARGE || length > BLOCK) return new Uint8Array(Math.max(length, SMALL));
-  return spares.pop() ?? new Uint8Array(BLOCK);
-}
-
-function recycle(bytes: Uint8Array): void {
-  if (bytes.length === BLOCK && spares.length < MAX_SPARES) spares.push(bytes);
 }

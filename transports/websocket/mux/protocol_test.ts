@@ -8,6 +8,7 @@ import { bounded } from "../../../tests/conformance.ts";
 import { newSeed, Random } from "../../../tests/random.ts";
 import type { Batch } from "./batch.ts";
 import { Flag, FrameType } from "./frame.ts";
+import { INITIAL_WINDOW } from "./receive_half.ts";
 import { TestPeer } from "./test_peer.ts";
 
 const test = suite("mux protocol");
@@ -61,7 +62,7 @@ test("DATA beyond the credit is a protocol error", async () => {
   const peer = new TestPeer({ role: "client" });
   await peer.greet();
   await peer.say((batch) => batch.data(1, open, none));
-  for (let sent = 0; sent <= 262_144; sent += 32_768) {
+  for (let sent = 0; sent <= INITIAL_WINDOW; sent += 32_768) {
     await peer.say((batch) => batch.data(1, 0, new Uint8Array(32_768)));
   }
   await isProtocolError(peer);

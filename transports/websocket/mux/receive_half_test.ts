@@ -42,7 +42,7 @@ test("credit is asked for once half a window was read, not when it came", async 
   let asked = 0;
   const half = new ReceiveHalf({ ...port(), scheduleControl: () => asked++ });
   const reader = half.readable.getReader();
-  for (let i = 0; i < 4; i++) half.receive(0, new Uint8Array(65_536));
+  for (let i = 0; i < 4; i++) half.receive(0, new Uint8Array(INITIAL_WINDOW / 4));
   assert.is(asked, 0);
   await reader.read();
   assert.is(asked, 0);

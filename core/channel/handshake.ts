@@ -1,0 +1,219 @@
+/**
+ * The handshake of a channel: Noise IK (25519, ChaChaPoly, SHA-256; Noise Protocol Framework,
+ * revision 34) in the two messages that a dial has anyway.
+ *
+ *     service → device  e, es, s, ss   {credential, resume?}
+ *     device  → service e, ee, se      {received}
+ *
+ * The prologue is what the relay could alter: the device, the target, the device's epoch. Both ends
+ * check each other's static key against a credential of the fleet's authority. The channel's ID is
+ * the start of the handshake's hash; its secret, which a later attach must prove, is a third output
+ * of the last key derivation (section 10.3 hints at such uses of the chaining key).
+ */
+
+import { base64url } from "jose";
+import * as v from "valibot";
+import { concat } from "../bytes.ts";
+import { TunnelError } from "../errors.ts";
+import { Handshake } from "../noise/handshake.ts";
+import type { StaticKey } from "../noise/static_key.ts";
+import type { PathKeys } from "./path.ts";
+
+const count = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
+const bytes16 = v.pipe(v.string(), v.regex(/^[A-Za-z0-9_-]{22}$/, "16 bytes in base64url"));
+const bytes32 = v.pipe(v.string(), v.regex(/^[A-Za-z0-9_-]{43}$/, "32 bytes in base64url"));
+
+/** What the service says in the first message. */
+const Hello = v.object({
+  credential: v.pipe(v.string(), v.maxLength(4_096)),
+  /** The channel to attach to, where it is not a new one. */
+  resume: v.optional(v.object({ id: bytes16, attempt: count, received: count, proof: bytes32 })),
+});
+type Hello = v.InferOutput<typeof Hello>;
+
+/** What the device says in the second. */
+const Welcome = v.object({ received: count });
+
+/** Who an endpoint is on channels. */
+export interface ChannelIdentity {
+  /** By the fleet's authority, for the key's public half. */
+  readonly credential: string;
+  readonly key: StaticKey;
+}
+
+/** What both ends must mean the same by. */
+export interface Subject {
+  readonly device: string;
+  readonly host?: string;
+  readonly port: number;
+  readonly protocol: "tcp";
+  readonly epoch: string;
+}
+
+/** What it takes to attach to a channel that exists. */
+export interface Resumption {
+  readonly id: string;
+  readonly secret: Uint8Array;
+  /** Counts up with every attempt. */
+  readonly attempt: number;
+  /** The position that this end has received up to. */
+  readonly received: number;
+}
+
+/** The outcome of a handshake. */
+export interface Established {
+  readonly keys: PathKeys;
+  /** The channel's, if it is a new one: 16 bytes, base64url. */
+  readonly id: string;
+  /** 32 bytes that only the two ends know. */
+  readonly secret: Uint8Array;
+  /** The position that the peer has received up to. */
+  readonly received: number;
+}
+
+/** The service's half: `hello` goes out, {@linkcode Initiation.finish} takes the answer. */
+export interface Initiation {
+  readonly hello: string;
+  /** @throws {TunnelError} `protocol` when the answer is not of who holds the device's key */
+  finish(hello: string): Promise<Established>;
+}
+
+/** @param deviceKey X25519, 32 bytes in base64url */
+export async function initiate(
+  { credential, key }: ChannelIdentity,
+  deviceKey: string,
+  subject: Subject,
+  resumption?: Resumption,
+): Promise<Initiation> {
+  const handshake = new Handshake({
+    pattern: "IK",
+    initiator: true,
+    prologue: prologueOf(subject),
+    staticKey: key,
+    remoteStatic: base64url.decode(deviceKey),
+  });
+  const hello: Hello = { credential };
+  if (resumption) {
+    const { id, secret, attempt, received } = resumption;
+    const proof = await proofOf(secret, subject, attempt, received);
+    hello.resume = { id, attempt, received, proof: base64url.encode(proof) };
+  }
+  const message = await handshake.writeMessage(encode(hello));
+  return {
+    hello: base64url.encode(message),
+    async finish(answer) {
+      const payload = await handshake.readMessage(base64url.decode(answer));
+      return establish(handshake, decode(Welcome, payload).received);
+    },
+  };
+}
+
+/** The device's half: what the first message says, and the means to answer. */
+export interface Response {
+  readonly credential: string;
+  /** The static key that the service has proven to hold: X25519, base64url. */
+  readonly remoteKey: string;
+  readonly resume: { id: string; attempt: number; received: number } | undefined;
+  /** Whether the service knows the secret of the channel it wants to attach to. */
+  proves(secret: Uint8Array): Promise<boolean>;
+  /** @param received the position that this end has received up to */
+  accept(received: number): Promise<{ hello: string; established: Established }>;
+}
+
+/**
+ * Reads a service's first message; undefined when it was not made for this key and subject.
+ *
+ * @throws {TunnelError} `protocol` when it was, and says what no service says
+ */
+export async function respond(
+  { key }: ChannelIdentity,
+  subject: Subject,
+  hello: string,
+): Promise<Response | undefined> {
+  const prologue = prologueOf(subject);
+  const handshake = new Handshake({ pattern: "IK", initiator: false, prologue, staticKey: key });
+  let payload: Uint8Array;
+  try {
+    payload = await handshake.readMessage(base64url.decode(hello));
+  } catch (cause) {
+    if (cause instanceof TunnelError) return undefined;
+    throw cause;
+  }
+  const { credential, resume } = decode(Hello, payload);
+  return {
+    credential,
+    remoteKey: base64url.encode(handshake.remoteStatic!),
+    resume,
+    async proves(secret) {
+      if (!resume) return false;
+      const expected = await proofOf(secret, subject, resume.attempt, resume.received);
+      return isEqual(expected, base64url.decode(resume.proof));
+    },
+    async accept(received) {
+      const message = await handshake.writeMessage(encode({ received }));
+      return {
+        hello: base64url.encode(message),
+        established: establish(handshake, resume?.received ?? 0),
+      };
+    },
+  };
+}
+
+function establish(handshake: Handshake, received: number): Established {
+  const id = base64url.encode(handshake.handshakeHash.subarray(0, 16));
+  const { send, receive, exported } = handshake.split();
+  return {
+    keys: {
+      send: { seal: (parts, target, offset) => send.seal(EMPTY, parts, target, offset) },
+      receive: { open: (sealed) => receive.open(EMPTY, sealed) },
+    },
+    id,
+    secret: exported,
+    received,
+  };
+}
+
+/** No field can hold a line feed: each is a name, a number or base64url. */
+function prologueOf({ device, host, port, protocol, epoch }: Subject): Uint8Array {
+  const fields = ["tunnel channel 1", device, epoch, protocol, host ?? "", port];
+  return new TextEncoder().encode(fields.join("\n"));
+}
+
+/** HMAC-SHA-256 of the secret over what the attach is for and says. */
+async function proofOf(
+  secret: Uint8Array,
+  subject: Subject,
+  attempt: number,
+  received: number,
+): Promise<Uint8Array<ArrayBuffer>> {
+  const hash = { name: "HMAC", hash: "SHA-256" };
+  const key = await crypto.subtle.importKey("raw", secret.slice(), hash, false, ["sign"]);
+  const text = new TextEncoder().encode(`resume\n${attempt}\n${received}\n`);
+  const message = concat([text, prologueOf(subject)]);
+  return new Uint8Array(await crypto.subtle.sign("HMAC", key, message));
+}
+
+function isEqual(a: Uint8Array, b: Uint8Array): boolean {
+  let different = a.length ^ b.length;
+  for (let i = 0; i < a.length; i++) different |= a[i]! ^ (b[i] ?? 0);
+  return different === 0;
+}
+
+function encode(message: unknown): Uint8Array {
+  return new TextEncoder().encode(JSON.stringify(message));
+}
+
+function decode<S extends v.GenericSchema>(schema: S, payload: Uint8Array): v.InferOutput<S> {
+  try {
+    return v.parse(schema, JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(payload)));
+  } catch (cause) {
+    throw new TunnelError("protocol", {
+      action: "read a handshake",
+      state: "its payload is not of the agreed form",
+      remedy: "check that both ends run versions that go together",
+      cause,
+    });
+  }
+}
+
+const EMPTY = new Uint8Array(0);

@@ -1,0 +1,310 @@
+/** The service's half of dials: opens channels to devices' ports, and keeps them over any loss. */
+
+import { formatTarget, type Target } from "./allow.ts";
+import { Backoff } from "./backoff.ts";
+import { Channel, type ChannelOptions } from "./channel/channel.ts";
+import { Path } from "./channel/path.ts";
+import {
+  type ChannelIdentity,
+  type Established,
+  initiate,
+  type Resumption,
+} from "./channel/handshake.ts";
+import { Answer, type Dial } from "./control.ts";
+import { MessageStream } from "./control_stream.ts";
+import { delay, withDeadline } from "./deadline.ts";
+import { type ErrorCode, toTunnelError, TunnelError } from "./errors.ts";
+import type { Link } from "./link.ts";
+import { type Log, SILENT } from "./log.ts";
+import { MAX_GREETING } from "./message.ts";
+import { type KnownPeer, Peers, type PeersOptions } from "./peers.ts";
+import { fromRefusal } from "./refusal.ts";
+
+/** Milliseconds that a channel without a path is kept by default: 5 minutes. */
+export const DEFAULT_RESUME_WINDOW = 300_000;
+/** Milliseconds until a device must have answered; more than a relay waits. */
+const DIAL_TIMEOUT = 45_000;
+/** Milliseconds that closing may take to tell the devices. */
+const FAREWELL = 2_000;
+
+/** Errors of a re-attach that another attempt cannot mend. */
+const FINAL: ReadonlySet<ErrorCode> = new Set([
+  "refused",
+  "replaced",
+  "gone",
+  "unknown",
+  "target",
+  "protocol",
+  "usage",
+  "internal",
+]);
+
+/** Where links come from; a {@linkcode Supervisor} is one. */
+export interface LinkSource {
+  link(timeout: number, signal?: AbortSignal): Promise<Link>;
+}
+
+export interface DialerOptions extends PeersOptions {
+  readonly links: LinkSource;
+  readonly identity: ChannelIdentity;
+  /** Milliseconds that a channel without a path is kept; default 300,000. 0: it is reset at once. */
+  readonly resumeWindow?: number;
+  readonly channel?: Omit<ChannelOptions, "announce" | "onDetached">;
+  readonly log?: Log;
+}
+
+export interface DialOptions {
+  /** Milliseconds until the device must have answered; default 45,000. */
+  readonly timeout?: number;
+  readonly signal?: AbortSignal;
+}
+
+/** A channel with what it takes to attach it again. */
+interface Entry {
+  readonly channel: Channel;
+  readonly device: string;
+  readonly target: Target;
+  readonly established: Established;
+  attempt: number;
+  /** The link under its current path. */
+  link: Link;
+  attaching: boolean;
+}
+
+export class Dialer {
+  readonly #options: DialerOptions;
+  readonly #peers: Peers;
+  readonly #log: Log;
+  readonly #entries = new Set<Entry>();
+  readonly #closed = new AbortController();
+
+  constructor(options: DialerOptions) {
+    this.#options = options;
+    this.#peers = new Peers(options);
+    this.#log = options.log ?? SILENT;
+  }
+
+  /** Channels that are not over. */
+  get size(): number {
+    return this.#entries.size;
+  }
+
+  /**
+   * Opens a channel to a target of a device.
+   *
+   * @throws {TunnelError} `unknown`, `offline`, `target`, `refused`, `timeout`, `reset`, `aborted`
+   */
+  async dial(device: string, target: Target, options: DialOptions = {}): Promise<Channel> {
+    const { timeout = DIAL_TIMEOUT } = options;
+    const action = `dial ${device}:${formatTarget(target)}`;
+    const signal = this.#untilClosed(options.signal);
+    try {
+      return await withDeadline({ action, timeout, signal }, async (signal) => {
+        const link = await this.#options.links.link(timeout, signal);
+        const { path, established } = await this.#open(link, device, target, { action, signal });
+        const channel = new Channel({
+          ...this.#options.channel,
+          announce: true,
+          onDetached: (cause) => this.#detached(entry, cause),
+        });
+        const entry: Entry = {
+          channel,
+          device,
+          target,
+          established,
+          attempt: 0,
+          link,
+          attaching: false,
+        };
+        this.#entries.add(entry);
+        channel.closed.catch(() => {}); // Its user sees how it ended.
+        channel.released.then(() => this.#entries.delete(entry));
+        channel.attach(path, 0);
+        return channel;
+      });
+    } catch (cause) {
+      throw toTunnelError(cause, action, "reset").during(action);
+    }
+  }
+
+  /**
+   * Gets what it takes to dial a device, so that the first dial need not, and says if it cannot be.
+   *
+   * @throws {TunnelError} `unknown`, `offline`, `refused`, `timeout`, `reset`, `aborted`
+   */
+  async prepare(
+    device: string,
+    { timeout = DIAL_TIMEOUT, signal }: DialOptions = {},
+  ): Promise<void> {
+    const action = `connect ${device}`;
+    const options = { action, timeout, signal: this.#untilClosed(signal) };
+    try {
+      await withDeadline(options, async (signal) => {
+        const link = await this.#options.links.link(timeout, signal);
+        await this.#peers.find(device, link, signal);
+      });
+    } catch (cause) {
+      throw toTunnelError(cause, action, "reset").during(action);
+    }
+  }
+
+  /** Moves every channel to this link, for instance one by a better transport. */
+  move(link: Link): void {
+    for (const entry of this.#entries) {
+      if (entry.link === link || entry.attaching || !entry.channel.path) continue;
+      this.#attach(entry, link, this.#closed.signal).catch((cause) => {
+        const { state } = toTunnelError(cause, "move a channel", "reset").parts;
+        this.#log.debug("a channel stays where it is", { device: entry.device, why: state });
+        // The path before may have gone meanwhile.
+        if (!entry.channel.path) this.#detached(entry, toTunnelError(cause, "move", "reset"));
+      });
+    }
+  }
+
+  /** Resets every channel and tells the devices, as far as they can be reached. */
+  async close(): Promise<void> {
+    const error = new TunnelError("closed", { action: "use the channel", state: "it was closed" });
+    const entries = [...this.#entries];
+    for (const { channel } of entries) channel.reset(error);
+    const told = entries.filter(({ channel }) => channel.path).map(({ channel }) =>
+      channel.released
+    );
+    const late = new AbortController();
+    await Promise.race([Promise.all(told), delay(FAREWELL, late.signal)]);
+    late.abort();
+    this.#closed.abort(error);
+    for (const { channel } of entries) channel.abandon(error);
+  }
+
+  /** A path for a device's target, from its handshake on. */
+  async #open(
+    link: Link,
+    device: string,
+    target: Target,
+    { action, signal, resume }: { action: string; signal: AbortSignal; resume?: Resumption },
+  ): Promise<{ path: Path; established: Established }> {
+    const release = link.hold();
+    try {
+      let peer = await this.#peers.find(device, link, signal);
+      for (let first = true;; first = false) {
+        const made = await this.#offer(link, device, target, peer, { action, signal, resume });
+        if ("stream" in made) {
+          const { reader, writable } = made.stream.detachBlocks();
+          const { established } = made;
+          const path = new Path({ reader, writable, keys: established.keys, onEnd: release });
+          return { path, established };
+        }
+        const fresh = await this.#peers.learn(device, made);
+        if (!first || (fresh.epoch === peer.epoch && fresh.key === peer.key)) throw deaf(action);
+        peer = fresh;
+      }
+    } catch (cause) {
+      release();
+      throw cause;
+    }
+  }
+
+  /** One dial: a stream with its keys, or what the device says to use instead. */
+  async #offer(
+    link: Link,
+    device: string,
+    target: Target,
+    peer: KnownPeer,
+    { action, signal, resume }: { action: string; signal: AbortSignal; resume?: Resumption },
+  ): Promise<
+    { stream: MessageStream; established: Established } | Extract<Answer, { type: "stale" }>
+  > {
+    const { host, port } = target;
+    const { epoch } = peer;
+    const subject = { device, host, port, protocol: "tcp", epoch } as const;
+    const handshake = await initiate(this.#options.identity, peer.key, subject, resume);
+    const stream = new MessageStream(await link.session.openStream({ signal }));
+    try {
+      const dial: Dial = { type: "dial", ...subject, hello: handshake.hello };
+      await stream.send(resume ? { ...dial, resume: true } : dial);
+      const answer = await stream.receive(Answer, { action, limit: MAX_GREETING, signal });
+      if (answer.type === "refused") throw fromRefusal(answer, action);
+      if (answer.type === "accepted") {
+        return { stream, established: await handshake.finish(answer.hello) };
+      }
+      await stream.close();
+      return answer;
+    } catch (cause) {
+      await stream.close();
+      throw cause;
+    }
+  }
+
+  #detached(entry: Entry, cause: TunnelError): void {
+    if (entry.attaching) return;
+    const { device, channel } = entry;
+    if (this.#options.resumeWindow === 0) return channel.abandon(cause);
+    this.#log.info("channel detached", { device, why: cause.parts.state });
+    this.#resume(entry).catch((end) => {
+      const error = toTunnelError(end, `resume the channel to ${device}`, "reset");
+      channel.abandon(error.code === "timeout" ? this.#expired(device, cause) : error);
+    });
+  }
+
+  /** Attaches a channel again, as soon as that can be, within its window. */
+  async #resume(entry: Entry): Promise<void> {
+    const { resumeWindow = DEFAULT_RESUME_WINDOW, links } = this.#options;
+    const action = `resume the channel to ${entry.device}`;
+    const backoff = new Backoff({});
+    const { signal } = this.#closed;
+    await withDeadline({ action, timeout: resumeWindow, signal }, async (signal) => {
+      for (;;) {
+        try {
+          const link = await links.link(resumeWindow, signal);
+          return await this.#attach(entry, link, signal);
+        } catch (cause) {
+          const error = toTunnelError(cause, action, "reset");
+          if (signal.aborted || FINAL.has(error.code)) throw error;
+          this.#log.debug("not resumed yet", { device: entry.device, why: error.parts.state });
+          await delay(backoff.next(), signal);
+        }
+      }
+    });
+  }
+
+  async #attach(entry: Entry, link: Link, signal: AbortSignal): Promise<void> {
+    const { channel, device, target, established } = entry;
+    const began = performance.now();
+    entry.attaching = true;
+    try {
+      const { id, secret } = established;
+      const resume = { id, secret, attempt: ++entry.attempt, received: channel.received };
+      const action = `resume the channel to ${device}`;
+      const opened = await this.#open(link, device, target, { action, signal, resume });
+      entry.link = link;
+      channel.attach(opened.path, opened.established.received);
+      const took = Math.round(performance.now() - began);
+      this.#log.info("channel resumed", { device, via: link.session.transport, ms: took });
+    } finally {
+      entry.attaching = false;
+    }
+  }
+
+  #expired(device: string, cause: TunnelError): TunnelError {
+    const window = this.#options.resumeWindow ?? DEFAULT_RESUME_WINDOW;
+    return new TunnelError("reset", {
+      action: "use the channel",
+      state: `the path to ${device} was lost, and no other came within ${window / 1_000} s`,
+      remedy: "see `tunnel doctor`, here and there",
+      cause,
+    });
+  }
+
+  #untilClosed(signal?: AbortSignal): AbortSignal {
+    const { signal: closed } = this.#closed;
+    return signal ? AbortSignal.any([signal, closed]) : closed;
+  }
+}
+
+function deaf(action: string): TunnelError {
+  return new TunnelError("protocol", {
+    action,
+    state: "the device cannot read what was made for its key",
+    remedy: "see that its credential and its key belong together: join it again",
+  });
+}

@@ -1,0 +1,238 @@
+import { suite } from "uvu";
+import * as assert from "uvu/assert";
+import { drain, pour } from "../tests/bytes.ts";
+import { bounded } from "../tests/conformance.ts";
+import { failureOf } from "../tests/failure.ts";
+import { echoTarget, type Fleet, startFleet } from "../tests/fleet.ts";
+import { newSeed, Random } from "../tests/random.ts";
+import type { Target } from "./allow.ts";
+import { Device } from "./device.ts";
+import { Dialer, type DialerOptions } from "./dialer.ts";
+import { superviseEndpoint } from "./endpoint.ts";
+import { TunnelError } from "./errors.ts";
+import { Verifier } from "./identity/credential.ts";
+import type { Link } from "./link.ts";
+import { SILENT } from "./log.ts";
+import type { MemorySession } from "../transports/memory.ts";
+import type { Supervisor } from "./supervisor.ts";
+
+const test = suite("dialer");
+const MIB = 1024 * 1024;
+const soon = { backoff: { first: 1, cap: 20 } };
+
+test("a channel outlives every session under it, at either end, with no byte lost or repeated", async () => {
+  const random = new Random(newSeed());
+  await using world = await startWorld();
+  const channel = await world.dialer.dial("x", { port: 7 });
+  const total = 8 * MIB;
+  let over = false;
+  const moving = Promise.all([pour(channel, 5, total), drain(channel, 5)]).finally(() =>
+    over = true
+  );
+  let cuts = 0;
+  for (; !over && cuts < 40; cuts++) {
+    const { operator, device } = world;
+    const cut = random.pick([[operator], [device], [operator, device]]);
+    for (const links of cut) lose(await links.link(5_000));
+    const resumed = await Promise.all([operator.link(5_000), device.link(5_000)]);
+    await bounded("the links", Promise.all(resumed.map((link) => link.ping().catch(() => {}))));
+  }
+  const [, received] = await bounded("the transfer", moving);
+  assert.is(received, total);
+  assert.ok(cuts > 3, `only ${cuts} cuts`);
+  await bounded("the end", channel.closed);
+});
+
+test("a channel moves to a better link while it is well, and the one before ends", async () => {
+  const moved = Promise.withResolvers<void>();
+  const info = (what: string) => what === "channel resumed" && moved.resolve();
+  await using world = await startWorld({ log: { ...SILENT, info } });
+  const channel = await world.dialer.dial("x", { port: 7 });
+  const total = 4 * MIB;
+  const sent = pour(channel, 6, total);
+  const old = await world.operator.link(5_000);
+  world.dialer.move(await world.openOperator());
+  await bounded("the move", moved.promise);
+  lose(old);
+  // Read only now: nothing is over before it has moved.
+  assert.is(await bounded("the transfer", drain(channel, 6)), total);
+  await sent;
+  await bounded("the end", channel.closed);
+});
+
+test("without another path the channel is reset when its window is over, at both ends", async () => {
+  await using world = await startWorld({ resumeWindow: 50 }, 50);
+  const target = Promise.withResolvers<TunnelError>();
+  world.target.reset = target.resolve;
+  const channel = await world.dialer.dial("x", { port: 7 });
+  await channel.write(Uint8Array.of(1));
+  await channel.read();
+  world.stopOperator();
+  lose(await world.device.link(5_000));
+  const error = await bounded("the channel's end", failureOf(channel.closed));
+  assert.match(error.message, /the path to x was lost, and no other came within 0.05 s/);
+  assert.match((await bounded("the target's end", target.promise)).message, /did not come back/);
+});
+
+test("a device that has started anew knows no channel of before, and says so at once", async () => {
+  await using world = await startWorld();
+  const channel = await world.dialer.dial("x", { port: 7 });
+  await channel.write(Uint8Array.of(1));
+  await channel.read();
+  await world.restartDevice();
+  const error = await bounded("the channel's end", failureOf(channel.closed));
+  assert.is(error.code, "gone");
+  // What the dialer knew of the device is of before too, and is learned anew.
+  const again = await bounded("a new dial", world.dialer.dial("x", { port: 7 }));
+  await again.write(Uint8Array.of(2));
+  assert.equal([...(await again.read())!], [2]);
+});
+
+test("what is allowed is checked again when a channel is attached again", async () => {
+  await using world = await startWorld();
+  const channel = await world.dialer.dial("x", { port: 7 });
+  await channel.write(Uint8Array.of(1));
+  await channel.read();
+  world.allow.splice(0);
+  lose(await world.operator.link(5_000));
+  assert.is((await bounded("the channel's end", failureOf(channel.closed))).code, "target");
+});
+
+test("closing resets every channel and tells the device", async () => {
+  await using world = await startWorld();
+  const reset = Promise.withResolvers<TunnelError>();
+  world.target.reset = reset.resolve;
+  const channel = await world.dialer.dial("x", { port: 7 });
+  await channel.write(Uint8Array.of(1));
+  await channel.read();
+  await bounded("closing", world.dialer.close());
+  assert.match((await bounded("the target", reset.promise)).message, /reset it: it was closed/);
+  assert.is(world.dialer.size, 0);
+});
+
+test("a device's end resets its channels", async () => {
+  await using world = await startWorld();
+  const channel = await world.dialer.dial("x", { port: 7 });
+  await channel.write(Uint8Array.of(1));
+  await channel.read();
+  await bounded("closing", world.served.close());
+  assert.match((await failureOf(channel.closed)).message, /the device is shutting down/);
+});
+
+test("a relay that shows another's credential, or another fleet's, is not believed", async () => {
+  await using fleet = await startFleet();
+  await using other = await startFleet();
+  await fleet.device("x");
+  await fleet.device("y");
+  await other.device("x");
+  const operator = await fleet.operator();
+  const lie = async (said: Promise<Link>, device: string) => {
+    const link = await said;
+    const dialer = await fleet.dialer(operator);
+    operator.peer = () => link.peer(device);
+    return await failureOf(dialer.dial("x", { port: 7 }));
+  };
+  const { peer } = operator;
+  const truth = Object.assign(Object.create(operator) as Link, { peer: peer.bind(operator) });
+  assert.match((await lie(Promise.resolve(truth), "y")).message, /credential of device y/);
+  assert.match((await lie(other.operator(), "x")).message, /another fleet/);
+});
+
+test("a device's key may be held to what it was", async () => {
+  await using fleet = await startFleet();
+  await fleet.device("x");
+  const seen: string[] = [];
+  const dialer = await fleet.dialer(await fleet.operator(), {
+    trust(device, key) {
+      seen.push(device);
+      throw new TunnelError("refused", { action: "check the key", state: `${key.x} is new` });
+    },
+  });
+  assert.is((await failureOf(dialer.dial("x", { port: 7 }))).code, "refused");
+  assert.equal(seen, ["x"]);
+});
+
+test.run();
+
+/** A fleet with one device and one operator that come back whenever they are cut off. */
+async function startWorld(options: Partial<DialerOptions> = {}, resumeWindow?: number) {
+  const fleet = await startFleet();
+  const stop = new AbortController();
+  const allow: Target[] = [{ port: 7 }];
+  const target: { reset?: (error: TunnelError) => void } = {};
+  const deviceMember = await fleet.member("device", "x");
+  const verifier = new Verifier(fleet.authority.publicJwk);
+  const newDevice = () =>
+    new Device({
+      id: "x",
+      identity: deviceMember.identity,
+      verifier,
+      allow,
+      async connect() {
+        const echo = await echoTarget();
+        const reset = (error: TunnelError) => (target.reset?.(error), echo.reset(error));
+        return { ...echo, reset };
+      },
+      log: SILENT,
+      resumeWindow,
+    });
+  const started = [newDevice()];
+  const common = {
+    relay: fleet.url,
+    connector: fleet.connector,
+    agent: "test",
+    log: SILENT,
+    supervisor: soon,
+  };
+  const device = superviseEndpoint({
+    ...common,
+    claim: deviceMember.claim,
+    epoch: () => started.at(-1)!.epoch,
+    onUp: (link) => void started.at(-1)!.serve(link),
+  });
+  const operatorMember = await fleet.member("operator", "night-shift");
+  const operator = superviseEndpoint({ ...common, claim: operatorMember.claim });
+  const stopOperator = new AbortController();
+  const running = [
+    device.run(stop.signal),
+    operator.run(AbortSignal.any([stop.signal, stopOperator.signal])),
+  ];
+  await Promise.all([device.link(5_000), operator.link(5_000)]);
+  const dialer = new Dialer({
+    links: operator,
+    identity: operatorMember.identity,
+    verifier,
+    ...options,
+  });
+  return {
+    fleet: fleet as Fleet,
+    device: device as Supervisor,
+    operator: operator as Supervisor,
+    dialer,
+    allow,
+    target,
+    get served() {
+      return started.at(-1)!;
+    },
+    openOperator: () => fleet.operator(),
+    stopOperator: () => stopOperator.abort(),
+    async restartDevice() {
+      started.push(newDevice());
+      const before = await device.link(5_000);
+      lose(before);
+      await before.session.closed.catch(() => {});
+      await device.link(5_000);
+    },
+    async [Symbol.asyncDispose]() {
+      await dialer.close();
+      for (const device of started) await device.close();
+      stop.abort();
+      await Promise.allSettled(running);
+      await fleet[Symbol.asyncDispose]();
+    },
+  };
+}
+
+function lose(link: Link): void {
+  (link.session as MemorySession).lose();
+}

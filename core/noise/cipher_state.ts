@@ -1,0 +1,126 @@
+/** One direction of an encrypted conversation (Noise Protocol Framework, section 5.1). */
+
+import { TunnelError } from "../errors.ts";
+import { platformSuite } from "./platform_suite.ts";
+import { HASH_LENGTH, type Suite, TAG_LENGTH } from "./suite.ts";
+
+/**
+ * Messages after which the key is replaced, by the function of section 4.2, at both ends alike: what
+ * is learned of a key tells nothing of the messages before it. At 256 KiB a message, 256 GiB.
+ */
+export const REKEY_AFTER: number = 2 ** 20;
+
+/** For tests, which cannot wait for the defaults. Both ends must have the same `rekeyAfter`. */
+export interface CipherStateOptions {
+  /** Messages per key; 1 and up, default {@linkcode REKEY_AFTER}. */
+  rekeyAfter?: number;
+  /** Messages in all; default 2^53 - 1, up to which a nonce is exact. */
+  maxMessages?: number;
+}
+
+/**
+ * Seals messages, or opens them in the order in which they were sealed: the nonce is their count, so
+ * one that was altered, repeated, moved or left out does not open, nor does any after it.
+ */
+export class CipherState {
+  readonly #suite: Suite;
+  readonly #rekeyAfter: number;
+  readonly #maxMessages: number;
+  #key: Uint8Array;
+  readonly #nonce = new Uint8Array(12);
+  #count = 0;
+  #failure?: TunnelError;
+
+  /** @param key 32 bytes, used for nothing else */
+  constructor(key: Uint8Array, options: CipherStateOptions = {}, suite: Suite = platformSuite()) {
+    this.#key = key;
+    this.#rekeyAfter = options.rekeyAfter ?? REKEY_AFTER;
+    this.#maxMessages = options.maxMessages ?? Number.MAX_SAFE_INTEGER;
+    this.#suite = suite;
+  }
+
+  /**
+   * Writes the parts to `target` at `offset`, encrypted as one message, and 16 bytes of tag. They
+   * are copied once, and may be used again at once.
+   *
+   * @param ad what the other end must name to open the message
+   * @throws {TunnelError} `usage` when it does not fit; `limit` when no nonce is left
+   */
+  seal(
+    ad: Uint8Array,
+    parts: readonly Uint8Array[],
+    target: Uint8Array,
+    offset: number,
+  ): void {
+    const length = parts.reduce((sum, part) => sum + part.length, TAG_LENGTH);
+    if (offset + length > target.length) {
+      throw new TunnelError("usage", {
+        action: "seal a message",
+        state: `it ends at ${offset + length}, and its target has ${target.length} bytes`,
+      });
+    }
+    this.#advance("seal a message");
+    let at = offset;
+    for (const part of parts) {
+      target.set(part, at);
+      at += part.length;
+    }
+    this.#suite.seal(this.#key, this.#nonce, ad, target.subarray(offset, offset + length));
+    this.#rekeyWhenDue();
+  }
+
+  /**
+   * The message, in memory of its own. After a failure none opens any more.
+   *
+   * @throws {TunnelError} `protocol` when it is not the next message sealed by the other end with
+   * the same `ad`; `limit` when no nonce is left
+   */
+  open(ad: Uint8Array, sealed: Uint8Array): Uint8Array<ArrayBuffer> {
+    if (this.#failure) throw this.#failure;
+    this.#advance("open a message");
+    let message: Uint8Array<ArrayBuffer>;
+    try {
+      if (sealed.length < TAG_LENGTH) throw new RangeError(`it has ${sealed.length} bytes`);
+      message = this.#suite.open(this.#key, this.#nonce, ad, sealed);
+    } catch (cause) {
+      throw this.#failure = new TunnelError("protocol", {
+        action: "open a message",
+        state: "it is not what the other end sealed next: altered, repeated or out of its turn",
+        cause,
+      });
+    }
+    this.#rekeyWhenDue();
+    return message;
+  }
+
+  /** Takes the next nonce, before its use: whatever happens then, none is used twice. */
+  #advance(action: string): void {
+    if (this.#count >= this.#maxMessages) {
+      throw new TunnelError("limit", {
+        action,
+        state: `${this.#count} have used up this key's nonces`,
+        remedy: "open a new channel",
+      });
+    }
+    writeNonce(this.#nonce, this.#count++);
+  }
+
+  /** The new key is 32 zeros encrypted; the count goes on (sections 4.2 and 11.3). */
+  #rekeyWhenDue(): void {
+    if (this.#count % this.#rekeyAfter !== 0) return;
+    const sealed = new Uint8Array(HASH_LENGTH + TAG_LENGTH);
+    this.#suite.seal(this.#key, LAST_NONCE, EMPTY, sealed);
+    this.#key = sealed.subarray(0, HASH_LENGTH);
+  }
+}
+
+/** Writes a count of messages: 32 bits of zeros, then 64 of it, little-endian (section 12.3). */
+export function writeNonce(nonce: Uint8Array, count: number): void {
+  const view = new DataView(nonce.buffer, nonce.byteOffset);
+  view.setUint32(4, count, true);
+  view.setUint32(8, count / 2 ** 32, true);
+}
+
+/** 2^64 - 1, which no message uses. */
+const LAST_NONCE = Uint8Array.of(0, 0, 0, 0, ...new Uint8Array(8).fill(0xff));
+const EMPTY = new Uint8Array(0);

@@ -1,0 +1,72 @@
+/** An offered dial at the device: who made it, proven, and the target that it asks for. */
+
+import type { Freshness } from "./channel/freshness.ts";
+import { type ChannelIdentity, respond, type Response } from "./channel/handshake.ts";
+import type { Offer } from "./control.ts";
+import { abortError, withDeadline } from "./deadline.ts";
+import { formatTarget } from "./allow.ts";
+import type { Duplex } from "./duplex.ts";
+import { describe, TunnelError } from "./errors.ts";
+import type { Verifier } from "./identity/credential.ts";
+
+/** Connects to what a dial asks for. */
+export type TargetConnector = (
+  address: { hostname: string; port: number },
+  signal: AbortSignal,
+) => Promise<Duplex>;
+
+/**
+ * Reads the hello of an offer; undefined when it was made for an epoch or a key of before.
+ *
+ * @throws {TunnelError} `refused` when it is not what the relay says it is
+ */
+export async function authenticate(
+  offer: Offer,
+  device: { id: string; identity: ChannelIdentity; verifier: Verifier },
+  freshness: Freshness,
+): Promise<Response | undefined> {
+  const { host, port, protocol, epoch, hello } = offer;
+  if (epoch !== freshness.epoch) return undefined;
+  const subject = { device: device.id, host, port, protocol, epoch };
+  const response = await respond(device.identity, subject, hello);
+  if (!response) return undefined;
+  const { role, name, agreement } = await device.verifier.verify(response.credential);
+  if (role === "operator" && name === offer.operator && agreement.x === response.remoteKey) {
+    return response;
+  }
+  throw new TunnelError("refused", {
+    action: "serve a dial",
+    state: `the dial of operator ${offer.operator} was made with the key of another`,
+  });
+}
+
+/**
+ * Connects to a target.
+ *
+ * @param timeout milliseconds
+ * @throws {TunnelError} `target`
+ */
+export async function reach(
+  address: { hostname: string; port: number },
+  connect: TargetConnector,
+  timeout: number,
+): Promise<Duplex> {
+  const action = `connect to ${formatTarget({ host: address.hostname, port: address.port })}`;
+  try {
+    return await withDeadline({ action, timeout }, async (signal) => {
+      const target = await connect(address, signal);
+      if (!signal.aborted) return target;
+      target.reset(abortError(signal, action));
+      throw abortError(signal, action);
+    });
+  } catch (cause) {
+    throw new TunnelError("target", {
+      action,
+      state: `the device could not connect to ${address.hostname}:${address.port}: ${
+        cause instanceof TunnelError ? cause.parts.state : describe(cause)
+      }`,
+      remedy: "see that the service runs there",
+      cause,
+    });
+  }
+}
