@@ -28,3 +28,18 @@ export function takeRoom(length: number, least: number): Uint8Array<ArrayBuffer>
   if (length <= BLOCK / 2 || length > BLOCK) return new Uint8Array(Math.max(length, least));
   return takeBlock();
 }
+
+/** Bytes below which freeing at once costs more than it saves. */
+const LEAST_FREED = 16 * 1024;
+
+/**
+ * Frees memory now instead of when the garbage collector runs, which it does the more often the more
+ * such memory waits for it. For arrays that came from the platform, one for each call, and that
+ * nobody looks at any more; one that is only a part of its memory is left alone.
+ */
+export function freeNow(bytes: Uint8Array): void {
+  const { buffer, byteLength } = bytes;
+  if (byteLength < LEAST_FREED || buffer.byteLength !== byteLength) return;
+  // Moving the memory to an owner of nothing is the one way to give it back; Node 20 has none.
+  (buffer as ArrayBuffer).transfer?.(0);
+}

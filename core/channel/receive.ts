@@ -1,5 +1,6 @@
 /** The receiving direction of a channel: what has come, what was read, and what may still be sent. */
 
+import { freeNow } from "../blocks.ts";
 import { concat } from "../bytes.ts";
 import { TunnelError } from "../errors.ts";
 import type { WindowBudget } from "./budget.ts";
@@ -14,6 +15,8 @@ const MAX_QUEUED = 512;
  */
 export class ReceiveSide {
   readonly #queue: Uint8Array[] = [];
+  /** What was read last. */
+  #given: Uint8Array = EMPTY;
   readonly #maxWindow: number;
   readonly #budget: WindowBudget;
   readonly #onGrant: () => void;
@@ -52,7 +55,7 @@ export class ReceiveSide {
   }
 
   /**
-   * Takes bytes of which the first has this position. What was received before is dropped: after a
+   * Takes bytes, in memory of their own, of which the first has this position. What was received before is dropped: after a
    * change of paths the peer repeats what it is not sure of.
    *
    * @throws {TunnelError} `protocol` on a gap, on bytes beyond the credit or behind the end
@@ -90,11 +93,14 @@ export class ReceiveSide {
   }
 
   async read(): Promise<Uint8Array | null> {
+    freeNow(new Uint8Array(this.#given.buffer));
+    this.#given = EMPTY;
     for (;;) {
       if (this.#failure) throw this.#failure;
       const bytes = this.#queue.shift();
       if (bytes) {
         this.#deliver(bytes.length);
+        this.#given = bytes;
         return bytes;
       }
       if (this.#ended) return null;
@@ -130,6 +136,8 @@ export class ReceiveSide {
     this.#onGrant();
   }
 }
+
+const EMPTY = new Uint8Array(0);
 
 function broken(state: string): TunnelError {
   return new TunnelError("protocol", {

@@ -4,6 +4,7 @@
  * bundle for browsers has nothing to resolve.
  */
 
+import { freeNow } from "../blocks.ts";
 import { concat } from "../bytes.ts";
 import { type KeyPair, type Suite, TAG_LENGTH } from "./suite.ts";
 
@@ -74,7 +75,11 @@ class NativeSuite implements Suite {
     const end = bytes.length - TAG_LENGTH;
     const cipher = this.#crypto.createCipheriv(AEAD, key, nonce, AEAD_OPTIONS);
     if (ad.length > 0) cipher.setAAD(ad);
-    if (end > 0) bytes.set(cipher.update(bytes.subarray(0, end)));
+    if (end > 0) {
+      const encrypted = cipher.update(bytes.subarray(0, end));
+      bytes.set(encrypted);
+      freeNow(encrypted);
+    }
     cipher.final();
     bytes.set(cipher.getAuthTag(), end);
   }

@@ -51,7 +51,7 @@ async function copy(
     await writer.close();
   } catch (cause) {
     if (reading) reader.cancel(cause);
-
+    abort(writer, cause);
   }
   return bytes;
 }

@@ -1,6 +1,7 @@
 /** Local TCP sockets by `node:net`: Node has it, and it can send a RST where Deno's own cannot. */
 
 import net from "node:net";
+import { freeNow } from "../../core/blocks.ts";
 import { concat } from "../../core/bytes.ts";
 import { TunnelError } from "../../core/errors.ts";
 import type { Duplex } from "../../core/duplex.ts";
@@ -16,9 +17,8 @@ export const connectTcp: ConnectTcp = (
 ) => {
   // Read into memory of its own: Deno's own buffer for each chunk costs more than the reading.
   const buffer = new Uint8Array(BUFFER);
-  let local: TcpSocket | undefined;
   const callback = (count: number) => {
-    local!.received(buffer.subarray(0, count));
+    local.received(buffer.subarray(0, count));
     return false;
   };
   const socket = net.connect({
@@ -29,7 +29,7 @@ export const connectTcp: ConnectTcp = (
     autoSelectFamily: true,
     onread: { buffer, callback },
   });
-  local = new TcpSocket(socket);
+  const local = new TcpSocket(socket);
   return new Promise((resolve, reject) => {
     const finish = (settle: () => void) => {
       socket.off("error", onError);
@@ -74,9 +74,13 @@ export const listenTcp: ListenTcp = ({ hostname, port }, onConnection) => {
   });
 };
 
+const EMPTY = new Uint8Array(0);
+
 class TcpSocket implements Duplex {
   readonly #socket: net.Socket;
   #chunk: Uint8Array | null = null;
+  /** What is being read, where it is memory that comes anew with every chunk. */
+  #given: Uint8Array = EMPTY;
   #ended = false;
   #error?: TunnelError;
   #wake?: () => void;
@@ -86,6 +90,7 @@ class TcpSocket implements Duplex {
     socket.on("data", (chunk: Uint8Array) => {
       socket.pause();
       this.received(chunk);
+      this.#given = this.#chunk!;
     });
     socket.on("end", () => {
       this.#ended = true;
@@ -105,6 +110,7 @@ class TcpSocket implements Duplex {
   }
 
   async read(): Promise<Uint8Array | null> {
+    if (!this.#chunk) freeNow(this.#given);
     for (;;) {
       if (this.#chunk) {
         const chunk = this.#chunk;

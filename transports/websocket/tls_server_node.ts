@@ -2,6 +2,7 @@
 
 import { createServer, type Server, type Socket } from "node:net";
 import { createSecureContext, type SecureContext, TLSSocket } from "node:tls";
+import { freeNow } from "../../core/blocks.ts";
 import type { RemoteAddress } from "../../core/transport.ts";
 import { ALPN, type ServerConn, type TlsServer, type TlsServerOptions } from "./tls_server.ts";
 
@@ -116,8 +117,12 @@ class NodeConn implements ServerConn {
       const part = chunk.subarray(0, target.length - filled);
       target.set(part, filled);
       filled += part.length;
-      if (part.length === chunk.length) this.#chunks.shift();
-      else this.#chunks[0] = chunk.subarray(part.length);
+      if (part.length < chunk.length) {
+        this.#chunks[0] = chunk.subarray(part.length);
+      } else {
+        this.#chunks.shift();
+        freeNow(chunk);
+      }
     }
     this.#buffered -= filled;
     if (this.#buffered < READ_AHEAD && this.#socket!.isPaused()) this.#socket!.resume();
