@@ -1,7 +1,7 @@
 /** What is measured: ways from a local port to the target, each of processes of its own. */
 
 import { developmentCertificate } from "../stores/certificate.ts";
-import { Running, tempDir, tunnel } from "../tests/processes.ts";
+import { Running, type RunOptions, tempDir, tunnel as usualTunnel } from "../tests/processes.ts";
 import { HOST } from "./bare/main.ts";
 
 /** A way to the target. */
@@ -35,18 +35,22 @@ const STARTERS: Record<string, Starter> = {
     return await bare(context, "quic", "service", relay);
   },
   "tunnel quic": (context) => tunnelOver(context, "quic"),
+  "plain quic": (context) => tunnelOver(context, "quic", plainTunnel),
   "bare websocket": (context) => bareSockets(context, "websocket"),
   "tunnel websocket": (context) => tunnelOver(context, "websocket"),
+  "plain websocket": (context) => tunnelOver(context, "websocket", plainTunnel),
   "bare tls": (context) => bareSockets(context, "tls"),
 };
 
 /** Every name, in the order of measurement. */
 export const NAMES: readonly string[] = Object.keys(STARTERS);
 
-/** The reference of each contender that has one. */
-export const REFERENCES: Readonly<Record<string, string>> = {
-  "tunnel quic": "bare quic",
-  "tunnel websocket": "bare websocket",
+/** What a contender is compared with: the copying alone, and the engine without its encryption. */
+export const REFERENCES: Readonly<Record<string, readonly string[]>> = {
+  "tunnel quic": ["bare quic", "plain quic"],
+  "plain quic": ["bare quic"],
+  "tunnel websocket": ["bare websocket", "plain websocket"],
+  "plain websocket": ["bare websocket"],
 };
 
 /** Starts the contenders of these names; one that fails to start does not keep the others. */
@@ -71,15 +75,24 @@ export async function startField(names: readonly string[], target: number): Prom
 async function tunnelOver(
   { target, home, keep }: StartContext,
   transport: string,
+  tunnel = usualTunnel,
 ): Promise<number> {
   // A relay of its own, so that one contender's leftovers are not another's load.
-  const env = { TUNNEL_HOME: `${home}/${transport}`, TUNNEL_TRANSPORT: transport };
+  const env = { TUNNEL_HOME: `${home}/${tunnel.name}-${transport}`, TUNNEL_TRANSPORT: transport };
   const relay = keep(tunnel(["relay", "--listen", `${HOST}:0`], { env }));
   await relay.line(/^relay ready /m);
   const device = keep(tunnel(["device", "--id", "bench", "--allow", String(target)], { env }));
   await device.line(/^device bench online /m);
   const service = keep(tunnel(["connect", "bench", String(target)], { env }));
   return Number(await service.line(/^listening \S+:(\d+) -> /m));
+}
+
+/** The same without the encryption end to end: see plain/cipher_state.ts. */
+function plainTunnel(args: readonly string[], options?: RunOptions): Running {
+  const path = (name: string) => new URL(name, import.meta.url).pathname;
+  const map = `--import-map=${path("plain/imports.json")}`;
+  const command = [Deno.execPath(), "run", "-A", "--quiet", "--no-check", map];
+  return new Running([...command, path("../cmd/main.ts"), ...args], options);
 }
 
 async function bareSockets(context: StartContext, kind: string): Promise<number> {

@@ -16,9 +16,8 @@ export interface Row {
   /** Of the rounds; absent when the contender failed. */
   readonly median?: number;
   readonly spread?: number;
-  /** To {@linkcode Row.reference}, if that one has figures. */
-  readonly ratio?: number;
-  readonly reference?: string;
+  /** By the contender it is to, for those of its references that have figures. */
+  readonly ratios?: Readonly<Record<string, number>>;
   /** One figure a round. */
   readonly rounds: readonly number[];
   /** Why it failed. */
@@ -74,7 +73,6 @@ interface RowContext {
 
 function makeRow({ suite, work, metric, contender, byName, failures }: RowContext): Row {
   const rounds = byName.get(contender) ?? [];
-  const reference = REFERENCES[contender];
   const failed = failures.get(contender);
   const known = {
     suite,
@@ -92,7 +90,11 @@ function makeRow({ suite, work, metric, contender, byName, failures }: RowContex
     ...known,
     median: median(rounds),
     spread: spread(rounds),
-    reference,
-    ratio: ratio(rounds, (reference && byName.get(reference)) || []),
+    ratios: Object.fromEntries(
+      (REFERENCES[contender] ?? []).flatMap((reference) => {
+        const value = ratio(rounds, byName.get(reference) ?? []);
+        return value === undefined ? [] : [[reference, value]];
+      }),
+    ),
   };
 }

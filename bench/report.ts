@@ -34,7 +34,7 @@ export function conditions(
 
 export function formatTable(rows: readonly Row[], conditions: Conditions): string {
   const { quick, rounds, deno, system, cpus, load } = conditions;
-  const lines = [["case", "contender", "median", "spread", "to bare"]];
+  const lines = [["case", "contender", "median", "spread", "to bare", "to plain"]];
   let last = "";
   for (const row of rows) {
     const what = row.metric ? `${row.case}, ${row.metric}` : row.case;
@@ -49,8 +49,9 @@ export function formatTable(rows: readonly Row[], conditions: Conditions): strin
     "",
     table(lines),
     "",
-    "spread: largest less smallest round, as a share of the median. to bare: the ratio to the",
-    "reference program of the same transport, round by round; above 1 is more of what is measured.",
+    "spread: largest less smallest round, as a share of the median. to bare, to plain: the ratio to",
+    "the reference program of the same transport, and to the same engine without its encryption end",
+    "to end, round by round; above 1 is more of what is measured.",
   ].join("\n");
 }
 
@@ -58,9 +59,18 @@ function cells(row: Row): string[] {
   if (row.median === undefined) {
     return [row.contender, "FAILED", "", row.failed!.split("\n")[0]!.slice(0, 160)];
   }
-  const ratio = row.ratio === undefined ? "" : row.ratio.toFixed(2);
+  const to = (kind: string) => {
+    const found = Object.entries(row.ratios ?? {}).find(([name]) => name.startsWith(kind));
+    return found ? found[1].toFixed(2) : "";
+  };
   const spread = row.rounds.length > 1 ? `${(row.spread! * 100).toFixed(0)} %` : "";
-  return [row.contender, `${row.median.toFixed(0).padStart(6)} ${row.unit}`, spread, ratio];
+  return [
+    row.contender,
+    `${row.median.toFixed(0).padStart(6)} ${row.unit}`,
+    spread,
+    to("bare"),
+    to("plain"),
+  ];
 }
 
 export function formatJson(rows: readonly Row[], conditions: Conditions): string {
