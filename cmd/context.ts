@@ -53,9 +53,6 @@ export async function makeConnector(
   return new Connector(connector);
 }
 
-/** Milliseconds after which a winner that has not changed is written down again. */
-const REWRITE = 600_000;
-
 /** The winners of a home; a note that is lost or damaged only costs the time of a race. */
 async function rememberTransports(home: Home, log: Log): Promise<TransportMemory> {
   const trouble = (cause: unknown) =>
@@ -65,10 +62,7 @@ async function rememberTransports(home: Home, log: Log): Promise<TransportMemory
   return {
     get: (relay) => all[relay],
     set(relay, entry) {
-      const before = all[relay];
       all[relay] = entry;
-      const isNew = before?.transport !== entry.transport;
-      if (!isNew && entry.at - before!.at < REWRITE) return;
       home.saveTransports(all).catch(trouble);
     },
   };

@@ -1,7 +1,7 @@
 /**
  * What a relay remembers: open invitations, who has joined, and which devices it has seen. The
  * engine knows a store by this file alone; `stores/` has the implementations, and
- * `stores/store_test.ts` is the contract's executable form.
+ * `stores/store_test.ts` and `stores/invites_test.ts` are the contract's executable form.
  *
  * Every instant is in milliseconds since the epoch and comes from the caller.
  */

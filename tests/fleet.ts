@@ -175,6 +175,7 @@ export async function startFleet(
       return await (await made).dial(device, target, options);
     },
     async [Symbol.asyncDispose]() {
+      for (const device of devices) await device.close();
       await listener.close();
       await relay.close();
       await serving;

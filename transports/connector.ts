@@ -4,16 +4,19 @@
  */
 
 import { delay, throwIfAborted } from "../core/deadline.ts";
-import { describe, toTunnelError, TunnelError } from "../core/errors.ts";
+import { toTunnelError, TunnelError } from "../core/errors.ts";
 import type { ConnectOptions, Session, Transport } from "../core/transport.ts";
 import { proxyFor } from "./proxy.ts";
 import { staggered } from "./address.ts";
 
 /** Milliseconds that the first transport has to itself. */
-export const HEAD_START = 300;
-/** Milliseconds that the others get once one has failed outright: the relay is then likely down. */
+const HEAD_START = 300;
+/**
+ * Milliseconds that the others get once the last of them has failed outright. That one passes where
+ * no other does, so the relay is then likely down; a failure of another says nothing about it.
+ */
 const GRACE = 2_000;
-/** Milliseconds for which a winner is remembered, so that a moment's trouble does not stay. */
+/** Milliseconds from a win for which it is remembered, so that a moment's trouble does not stay. */
 const REMEMBERED = 30 * 60_000;
 
 /** Remembers which transport won, per relay. */
@@ -23,7 +26,7 @@ export interface TransportMemory {
 }
 
 export interface ConnectorOptions extends Omit<ConnectOptions, "signal" | "proxy"> {
-  /** In the order of preference. */
+  /** In the order of preference; the last is the one to fall back on. */
   readonly transports: readonly Transport[];
   /** The name of the only one to use; all of them by default. */
   readonly only?: string;
@@ -31,7 +34,10 @@ export interface ConnectorOptions extends Omit<ConnectOptions, "signal" | "proxy
   readonly proxy?: URL;
   readonly env?: (name: string) => string | undefined;
   readonly memory?: TransportMemory;
+  /** Milliseconds that the first transport has to itself; default 300. */
   readonly headStart?: number;
+  /** Milliseconds that the others get once the last of `transports` has failed; default 2,000. */
+  readonly grace?: number;
   readonly now?: () => number;
 }
 
@@ -47,10 +53,7 @@ export class Connector {
 
   /** @throws {TunnelError} `unreachable` with what each transport met; `usage`, `aborted` */
   async connect(url: URL, signal?: AbortSignal): Promise<Session> {
-    const order = this.#order(url);
-    const session = await this.#race(url, order, signal);
-    this.#options.memory?.set(url.host, { transport: session.transport, at: this.#now() });
-    return session;
+    return await this.#race(url, this.#order(url), signal);
   }
 
   /** A session by a transport that is preferred to `current`; undefined when there is none. */
@@ -58,20 +61,29 @@ export class Connector {
     const usable = this.#usable(url);
     const better = usable.slice(0, Math.max(0, usable.findIndex(({ name }) => name === current)));
     if (better.length === 0) return undefined;
-    const session = await this.#race(url, better, signal);
-    this.#options.memory?.set(url.host, { transport: session.transport, at: this.#now() });
-    return session;
+    return await this.#race(url, better, signal);
   }
 
   #order(url: URL): Transport[] {
-    const usable = this.#usable(url);
-    const remembered = this.#options.memory?.get(url.host);
-    if (remembered && this.#now() - remembered.at < REMEMBERED) {
-      usable.sort((a, b) =>
-        Number(b.name === remembered.transport) - Number(a.name === remembered.transport)
-      );
-    }
-    return usable;
+    const first = this.#remembered(url);
+    return this.#usable(url).sort((a, b) => Number(b.name === first) - Number(a.name === first));
+  }
+
+  #remembered(url: URL): string | undefined {
+    const entry = this.#options.memory?.get(url.host);
+    if (!entry) return undefined;
+    const age = this.#now() - entry.at;
+    // An entry of the future is from before the clock was set back.
+    return age >= 0 && age < REMEMBERED ? entry.transport : undefined;
+  }
+
+  #remember(url: URL, { transport }: Session): void {
+    // What was remembered already keeps its time: else a program that is run often enough would
+    // never try the better transport again.
+    if (transport === this.#remembered(url)) return;
+    // A transport that had no rival, by --transport or a proxy, has won nothing.
+    if (this.#usable(url).length < 2) return;
+    this.#options.memory?.set(url.host, { transport, at: this.#now() });
   }
 
   #usable(url: URL): Transport[] {
@@ -90,7 +102,9 @@ export class Connector {
     throw new TunnelError("usage", {
       action: `connect ${url.host}`,
       state: `${only} cannot pass the HTTP proxy ${proxy!.host}, which carries TCP alone`,
-      remedy: "use --transport websocket, or name the relay in NO_PROXY",
+      remedy: this.#options.proxy
+        ? "use --transport websocket, or no --proxy"
+        : "use --transport websocket, or name the relay in NO_PROXY",
     });
   }
 
@@ -106,7 +120,7 @@ export class Connector {
   ): Promise<Session> {
     const action = `connect ${url.host}`;
     throwIfAborted(signal, action);
-    const { caCerts, limits, headStart = HEAD_START } = this.#options;
+    const { transports, caCerts, limits, headStart = HEAD_START, grace = GRACE } = this.#options;
     const proxy = this.#proxy(url);
     const failures: { name: string; error: TunnelError }[] = [];
     const hopeless = new AbortController();
@@ -116,20 +130,20 @@ export class Connector {
         return await transport.connect(url, options);
       } catch (cause) {
         failures.push({ name: transport.name, error: toTunnelError(cause, action, "unreachable") });
-        delay(GRACE, signal).then(() => hopeless.abort());
+        if (transport === transports.at(-1)) delay(grace, signal).then(() => hopeless.abort());
         throw cause;
       }
     };
     const either = signal ? AbortSignal.any([signal, hopeless.signal]) : hopeless.signal;
-    try {
-      return await staggered(order, either, attempt, {
-        stagger: headStart,
-        discard: (session) => session.close(),
-      });
-    } catch (cause) {
+    const session = await staggered(order, either, attempt, {
+      stagger: headStart,
+      discard: (late) => late.close(),
+    }).catch((cause) => {
       throwIfAborted(signal, action);
       throw summary(action, order, failures, cause);
-    }
+    });
+    this.#remember(url, session);
+    return session;
   }
 }
 
@@ -149,7 +163,7 @@ function summary(
   });
   return new TunnelError("unreachable", {
     action,
-    state: parts.join(", ") || describe(cause),
+    state: parts.join(", "),
     remedy: "see that the relay runs there and that this network lets it through: tunnel doctor",
     cause,
   });

@@ -1,6 +1,6 @@
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
-import { bounded } from "../../tests/conformance.ts";
+import { bounded } from "../../tests/bounded.ts";
 import { failureOf } from "../../tests/failure.ts";
 import { Leftovers } from "../../tests/leftovers.ts";
 import { memoryPair } from "../../transports/memory.ts";

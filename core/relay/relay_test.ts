@@ -5,7 +5,7 @@ import { failureOf } from "../../tests/failure.ts";
 import { startFleet } from "../../tests/fleet.ts";
 import { bytes, text } from "../../tests/text.ts";
 
-const test = suite("relay: sessions");
+const test = suite("relay: sessions and requests");
 
 test("a second process with a device's credential replaces the first, which is told why", async () => {
   await using fleet = await startFleet();
@@ -58,6 +58,37 @@ test("beyond the limit of pending sessions new ones are refused, and a place fre
     const operator = await fleet.operator().catch(() => null);
     if (operator) break;
   }
+});
+
+test("a device may not ask for the fleet", async () => {
+  await using fleet = await startFleet();
+  const device = await fleet.device("x");
+  assert.is((await failureOf(device.devices())).code, "refused");
+  assert.ok(await device.ping() >= 0);
+});
+
+test("the relay lists devices, and tells of one", async () => {
+  await using fleet = await startFleet();
+  await fleet.device("b");
+  const gone = await fleet.device("a");
+  const operator = await fleet.operator();
+  gone.session.close();
+  await gone.session.closed;
+  while (fleet.relay.registry.size > 1) await operator.ping();
+  const list = await operator.devices();
+  assert.equal(list.map(({ id, online }) => [id, online]), [["a", false], ["b", true]]);
+  assert.is((await operator.device("b")).online, true);
+  assert.is((await failureOf(operator.device("c"))).code, "unknown");
+});
+
+test("a list longer than a page comes whole", async () => {
+  await using fleet = await startFleet();
+  const sighting = { at: 1, transport: "quic", remote: { hostname: "10.0.0.1", port: 1 } };
+  for (let i = 0; i < 300; i++) {
+    await fleet.store.deviceSeen(`d${String(i).padStart(3, "0")}`, sighting);
+  }
+  const list = await (await fleet.operator()).devices();
+  assert.is(new Set(list.map(({ id }) => id)).size, 300);
 });
 
 test.run();

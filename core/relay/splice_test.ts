@@ -2,9 +2,10 @@
 
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
-import { bounded } from "../../tests/conformance.ts";
+import { bounded } from "../../tests/bounded.ts";
 import { failureOf } from "../../tests/failure.ts";
 import { Leftovers } from "../../tests/leftovers.ts";
+import { bytes, text } from "../../tests/text.ts";
 import { memoryPair, type MemorySession } from "../../transports/memory.ts";
 import { BlockReader } from "../block_reader.ts";
 import { delay } from "../deadline.ts";
@@ -135,7 +136,7 @@ async function joined(read: string): Promise<[End, Side]> {
   const [outside, relay] = memoryPair();
   const stream = await outside.openStream();
   const { value } = await relay.incoming.getReader().read();
-  const reader = new BlockReader(value!.readable, new TextEncoder().encode(read));
+  const reader = new BlockReader(value!.readable, bytes(read));
   return [new End(outside, stream), { reader, writable: value!.writable }];
 }
 
@@ -152,19 +153,19 @@ class End {
     this.#writer.closed.catch(() => {}); // Seen by the write that meets it.
   }
 
-  write(text: string): Promise<void> {
-    return bounded("a write", this.#writer.write(new TextEncoder().encode(text)));
+  write(written: string): Promise<void> {
+    return bounded("a write", this.#writer.write(bytes(written)));
   }
 
   /** Null at the end. */
   async read(): Promise<string | null> {
     const { value, done } = await bounded("a read", this.#reader.read());
-    return done ? null : new TextDecoder().decode(value);
+    return done ? null : text(value);
   }
 
   async readAll(): Promise<string> {
     let whole = "";
-    for (let text; (text = await this.read()) !== null;) whole += text;
+    for (let part; (part = await this.read()) !== null;) whole += part;
     return whole;
   }
 
