@@ -15,9 +15,10 @@ export function takeBlock(): Uint8Array<ArrayBuffer> {
   return spares.pop() ?? new Uint8Array(BLOCK);
 }
 
-/** Gives a block back; whoever does so has dropped every view of it. Other arrays are ignored. */
+/** Gives a block back; whoever does so has dropped every view of it. */
 export function giveBlock(bytes: Uint8Array<ArrayBuffer>): void {
   if (bytes.length === BLOCK && spares.length < MAX_SPARES) spares.push(bytes);
+  else freeNow(bytes);
 }
 
 /**

@@ -24,14 +24,14 @@ import {
 import { SendSide } from "./send.ts";
 
 /** Bytes that either side may send before the first ACK; both ends know it. */
-export const INITIAL_WINDOW = 512 * 1024;
+export const INITIAL_WINDOW = 256 * 1024;
 /** Bytes that a receive window grows to by default. */
 export const DEFAULT_MAX_WINDOW = 16 * 1024 * 1024;
 
 export interface ChannelOptions {
   /**
    * The largest receive window, bytes; also the most that this end holds for a slow reader.
-   * 524,288 and up; default 16 MiB.
+   * 262,144 and up; default 16 MiB.
    */
   maxWindow?: number;
   /**

@@ -9,7 +9,7 @@ import type { StreamPort } from "./stream.ts";
 import { WindowTuner } from "./window_tuner.ts";
 
 /** Bytes that the peer may send on a stream at first. */
-export const INITIAL_WINDOW = 512 * 1024;
+export const INITIAL_WINDOW = 256 * 1024;
 
 export class ReceiveHalf {
   readonly readable: ReadableStream<Uint8Array>;
