@@ -60,6 +60,35 @@ test("a channel moves to a better link while it is well, and the one before ends
   await bounded("the end", channel.closed);
 });
 
+test("an attach is one dial and its answer: one round trip, whatever the channel had under way", async () => {
+  await using world = await startWorld();
+  const channel = await world.dialer.dial("x", { port: 7 });
+  await channel.write(Uint8Array.of(1));
+  await channel.read();
+  const better = await world.openOperator();
+  const asked: string[] = [];
+  const { openStream } = better.session;
+  better.session.openStream = async (options) => {
+    asked.push("stream");
+    const { readable, writable } = await openStream.call(better.session, options);
+    const writer = writable.getWriter();
+    const write = (chunk: Uint8Array) => (asked.push("write"), writer.write(chunk));
+    return { readable, writable: new WritableStream({ write, close: () => writer.close() }) };
+  };
+  better.peer = () => Promise.reject(new Error("the device is known"));
+  const attach = channel.attach.bind(channel);
+  const attached = new Promise<string[]>((resolve) => {
+    channel.attach = (...args) => {
+      resolve([...asked]);
+      attach(...args);
+    };
+  });
+  world.dialer.move(better);
+  assert.equal(await bounded("the attach", attached), ["stream", "write"]);
+  await channel.write(Uint8Array.of(2));
+  assert.equal([...(await bounded("an echo", channel.read()))!], [2]);
+});
+
 test("without another path the channel is reset when its window is over, at both ends", async () => {
   await using world = await startWorld({ resumeWindow: 50 }, 50);
   const target = Promise.withResolvers<TunnelError>();
