@@ -4,22 +4,26 @@ import { base64url } from "jose";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import type * as v from "valibot";
-import { ByteReader, concat } from "../core/bytes.ts";
+import { concat } from "../core/bytes.ts";
 import { Channel } from "../core/channel/channel.ts";
-import { RecordParser } from "../core/channel/record.ts";
+import { Path } from "../core/channel/path.ts";
+import { dataHeader, encodeAck, encodeDone, encodeFin } from "../core/channel/record.ts";
 import { Answer, Challenge, Dial, Offer, SignedIn, SignIn } from "../core/control.ts";
 import { Verifier } from "../core/identity/credential.ts";
 import { importPrivateKey, thumbprint } from "../core/identity/keys.ts";
 import { makeProof, verifyProof } from "../core/identity/proof.ts";
 import { decodeMessage, encodeMessage, MAX_GREETING } from "../core/message.ts";
+import { BlockReader } from "../core/block_reader.ts";
+import { Handshake, type Transport } from "../core/noise/handshake.ts";
+import { StaticKey } from "../core/noise/static_key.ts";
 import type { Stream } from "../core/transport.ts";
-import { memoryPair } from "../transports/memory.ts";
 import { encodeFrame, Opcode } from "../transports/websocket/frame.ts";
 import { acceptFor, answerRequest, upgradeRequest } from "../transports/websocket/handshake.ts";
 import { parseRequest } from "../transports/websocket/http.ts";
 import { Batch } from "../transports/websocket/mux/batch.ts";
 import { Flag, FrameType } from "../transports/websocket/mux/frame.ts";
-import { bounded } from "./conformance.ts";
+import { bounded } from "./bounded.ts";
+import { streamPair } from "./paths.ts";
 
 const test = suite("docs/PROTOCOL.md");
 
@@ -51,15 +55,48 @@ for (const [name, schema] of messages) {
   });
 }
 
-test("the records are those of two channels that say hello and end", async () => {
+test("the handshake is what these keys and this prologue make of it", async () => {
+  const { service, device, messages } = await shake();
+  for (const [name, [payload, message]] of Object.entries(messages)) {
+    assert.is(example(name).text, payload);
+    assert.is(example(name).hex, toHex(message));
+  }
+  const [first, second] = Object.values(messages).map(([, message]) => base64url.encode(message));
+  for (const name of ["dial", "offer"]) assert.is(JSON.parse(example(name).text).hello, first);
+  assert.is(JSON.parse(example("accepted").text).hello, second);
+  const { id, secret } = fields("channel");
+  assert.is(id, base64url.encode(service.handshakeHash.subarray(0, 16)));
+  assert.equal([service, device].map((end) => toHex(end.split().exported)), [secret, secret]);
+});
+
+const RECORDS: [name: string, by: "service" | "device", record: Uint8Array][] = [
+  ["ack that announces the service", "service", encodeAck(0, 262_144)],
+  ["data", "service", concat([dataHeader(0, false), new TextEncoder().encode("hello")])],
+  ["fin of the service", "service", encodeFin(5)],
+  ["ack of the device", "device", encodeAck(6, 262_144)],
+  ["fin of the device", "device", encodeFin(0)],
+  ["ack of the service", "service", encodeAck(1, 262_144)],
+  ["done", "service", encodeDone()],
+];
+
+test("the records, plain and as they are sealed one after the other", async () => {
+  const ends = await shake();
+  const keys = { service: ends.service.split(), device: ends.device.split() };
+  for (const [name, by, record] of RECORDS) {
+    assert.is(example(name).hex, toHex(record), name);
+    const sealed = new Uint8Array(4 + record.length + 16);
+    new DataView(sealed.buffer).setUint32(0, record.length + 16);
+    keys[by].send.seal(new Uint8Array(0), [record], sealed, 4);
+    assert.is(example(`${name}, sealed`).hex, toHex(sealed), name);
+  }
+});
+
+test("two channels that say hello and end say just these records", async () => {
   const { service, device } = await bounded("the exchange", exchange());
-  const expected = ["data", "fin of the service", "ack of the device", "fin of the device"]
-    .concat("ack of the service");
-  assert.equal(
-    expected.map((name) => example(name).hex),
-    [service[0], service[1], device[0], device[1], service[2]],
-  );
-  assert.is(service.length + device.length, expected.length);
+  const said = (by: string) => RECORDS.filter((r) => r[1] === by).map(([, , r]) => toHex(r));
+  assert.equal(service, said("service"));
+  // The device's own DONE is not shown: nothing new is in it.
+  assert.equal(device, [...said("device"), toHex(encodeDone())]);
 });
 
 test("the multiplexer's frames", () => {
@@ -113,46 +150,76 @@ test("the credential verifies, and the proof is the one its key makes", async ()
   });
 });
 
-/** What each end of a channel sends when the service says hello and the device says nothing. */
+/** The example's handshake, run anew. */
+async function shake() {
+  const keys = fields("keys");
+  const key = (name: string) => Uint8Array.fromHex(keys[name]!);
+  const [near, far] = await Promise.all(
+    ["service static", "device static"].map((name) => StaticKey.import(key(name))),
+  );
+  const prologue = Uint8Array.fromHex(example("prologue").hex);
+  const service = new Handshake({
+    ...{ pattern: "IK", initiator: true, prologue, staticKey: near },
+    remoteStatic: far!.publicKey,
+    ephemeral: key("service ephemeral"),
+  });
+  const device = new Handshake({
+    ...{ pattern: "IK", initiator: false, prologue, staticKey: far },
+    ephemeral: key("device ephemeral"),
+  });
+  const messages: Record<string, [payload: string, message: Uint8Array]> = {};
+  let ends = [service, device];
+  for (const name of ["first message", "second message"]) {
+    const payload = example(name).text;
+    const [writer, reader] = ends;
+    const message = await writer!.writeMessage(new TextEncoder().encode(payload));
+    assert.is(new TextDecoder().decode(await reader!.readMessage(message)), payload);
+    messages[name] = [payload, message];
+    ends = ends.reverse();
+  }
+  return { service, device, messages };
+}
+
+/** What each end of a channel says, plain, when the service says hello and the device nothing. */
 async function exchange(): Promise<{ service: string[]; device: string[] }> {
-  const [a, b] = memoryPair();
-  const near = await a.openStream();
-  const far = await b.incoming.getReader().read();
-  const [service, serviceSent] = recorded(near);
-  const [device, deviceSent] = recorded(far.value!);
+  const { near, far } = await streamPair();
+  const ends = await shake();
+  const [service, serviceSaid] = speaker(near, ends.service.split(), true);
+  const [device, deviceSaid] = speaker(far, ends.device.split(), false);
   await service.write(new TextEncoder().encode("hello"));
   await service.closeWrite();
   while (await device.read() !== null);
   await device.closeWrite();
   while (await service.read() !== null);
-  await Promise.all([service.closed, device.closed]);
-  return { service: records(serviceSent), device: records(deviceSent) };
+  await Promise.all([service.released, device.released]);
+  return { service: serviceSaid, device: deviceSaid };
 }
 
-/** A channel over the stream, and what it writes. */
-function recorded({ readable, writable }: Stream): [Channel, Uint8Array[]] {
-  const writer = writable.getWriter();
-  const written: Uint8Array[] = [];
-  const tap = new WritableStream<Uint8Array>({
-    write(chunk) {
-      written.push(chunk.slice());
-      return writer.write(chunk);
+/** A channel over a stream, and the records that it sends. */
+function speaker(stream: Stream, keys: Transport, announce: boolean): [Channel, string[]] {
+  const said: string[] = [];
+  const none = new Uint8Array(0);
+  const path = new Path({
+    reader: new BlockReader(stream.readable, none),
+    writable: stream.writable,
+    keys: {
+      send: {
+        seal(parts, target, offset) {
+          said.push(toHex(concat(parts)));
+          keys.send.seal(none, parts, target, offset);
+        },
+      },
+      receive: { open: (sealed) => keys.receive.open(none, sealed) },
     },
-    close: () => writer.close(),
   });
-  return [new Channel(new ByteReader(readable), tap), written];
+  const channel = new Channel({ announce });
+  channel.attach(path, 0);
+  return [channel, said];
 }
 
-/** Cuts what was written into records, however it was written. */
-function records(written: Uint8Array[]): string[] {
-  const bytes = concat(written);
-  let at = 0;
-  return [...new RecordParser().push(bytes)].map(({ payload }) => {
-    const end = at + 4 + payload.length;
-    const record = toHex(bytes.subarray(at, end));
-    at = end;
-    return record;
-  });
+/** The lines `name = value` of an example. */
+function fields(name: string): Record<string, string> {
+  return Object.fromEntries(example(name).text.split("\n").map((line) => line.split(" = ")));
 }
 
 function frames(fill: (batch: Batch) => void): string {
