@@ -41,7 +41,9 @@ export async function withService<T>(
     claim: await claimOf(identity),
     connector: await makeConnector(context, identity),
     agent: AGENT,
-    log,
+    // With --stdio stderr is the terminal of somebody who is logged in: what mends itself is no
+    // warning there.
+    log: options.flag("stdio") ? { ...log, warn: log.info } : log,
     onUp(link) {
       first.resolve();
       dialer.move(link);

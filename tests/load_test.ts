@@ -4,7 +4,7 @@ import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { delay } from "../core/deadline.ts";
 import { bounded } from "./conformance.ts";
-import { type Running, tempDir, tunnel } from "./processes.ts";
+import { openFiles, type Running, tempDir, tunnel } from "./processes.ts";
 
 const MIB = 1024 * 1024;
 /** Resident bytes that no role may exceed. */
@@ -139,12 +139,6 @@ async function settled(processes: readonly Running[], before: readonly number[])
     if (now.every((files, i) => files <= before[i]!)) return;
     await delay(100); // Another process's files: there is no event to await.
   }
-}
-
-async function openFiles({ pid }: Running): Promise<number> {
-  let count = 0;
-  for await (const _ of Deno.readDir(`/proc/${pid}/fd`)) count++;
-  return count;
 }
 
 /** The most memory that a process has had resident. */

@@ -17,8 +17,10 @@ export interface RunOptions {
   readonly env?: Record<string, string>;
   readonly cwd?: string;
   readonly stdin?: string;
-  /** Leaves stdin open and says nothing. */
+  /** Leaves stdin open, for {@linkcode Running.type}. */
   readonly keepStdin?: boolean;
+  /** Puts the command where it is to run, such as on one side of a link. */
+  readonly within?: (command: readonly string[]) => string[];
 }
 
 /** How a finished process ended. */
@@ -37,7 +39,7 @@ export class Running implements AsyncDisposable {
   #ended = false;
 
   constructor(command: readonly string[], options: RunOptions = {}) {
-    const [program, ...args] = command;
+    const [program, ...args] = options.within?.(command) ?? command;
     this.#child = new Deno.Command(program!, {
       args,
       cwd: options.cwd,
@@ -80,6 +82,16 @@ export class Running implements AsyncDisposable {
       });
     } catch (cause) {
       throw new Error(`${cause}\nstdout: ${this.stdout}\nstderr: ${this.stderr}`);
+    }
+  }
+
+  /** Writes to stdin, which `keepStdin` left open. */
+  async type(text: string): Promise<void> {
+    const writer = this.#child.stdin.getWriter();
+    try {
+      await writer.write(new TextEncoder().encode(text));
+    } finally {
+      writer.releaseLock();
     }
   }
 
@@ -147,4 +159,11 @@ export async function tempDir(): Promise<AsyncDisposable & { path: string }> {
       await Deno.remove(path, { recursive: true });
     },
   };
+}
+
+/** Files and sockets that a process has open. */
+export async function openFiles({ pid }: Pick<Running, "pid">): Promise<number> {
+  let count = 0;
+  for await (const _ of Deno.readDir(`/proc/${pid}/fd`)) count++;
+  return count;
 }

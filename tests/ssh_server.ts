@@ -2,7 +2,7 @@
 
 import { delay, withDeadline } from "../core/deadline.ts";
 import { find } from "./require.ts";
-import { Running, runToEnd } from "./processes.ts";
+import { Running, type RunOptions, runToEnd } from "./processes.ts";
 
 export interface SshServer extends AsyncDisposable {
   readonly port: number;
@@ -12,7 +12,10 @@ export interface SshServer extends AsyncDisposable {
 }
 
 /** Starts sshd on a free port of 127.0.0.1 with keys of its own in `dir`. */
-export async function startSshServer(dir: string): Promise<SshServer> {
+export async function startSshServer(
+  dir: string,
+  { within }: Pick<RunOptions, "within"> = {},
+): Promise<SshServer> {
   for (const key of ["host", "client"]) {
     await runToEnd(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", `${dir}/${key}`]);
   }
@@ -33,7 +36,8 @@ Subsystem sftp internal-sftp
   );
   // Privilege separation wants its folder, which a fresh container lacks.
   await Deno.mkdir("/run/sshd", { recursive: true }).catch(() => {});
-  const server = new Running([find("sshd")!, "-D", "-e", "-f", `${dir}/sshd_config`]);
+  const command = [find("sshd")!, "-D", "-e", "-f", `${dir}/sshd_config`];
+  const server = new Running(command, { within });
   await server.line(/Server listening on/, "stderr");
   const options = [
     ["IdentityFile", `${dir}/client`],
