@@ -9,6 +9,9 @@ import type { Ground } from "./resume_ground.ts";
 /** Milliseconds for the next bytes; far more than any fault lasts. */
 const PATIENCE = 120_000;
 
+/** Kbit/s of each copy: slow enough that both are under way at the same time, whatever happens. */
+const PACE = 240_000;
+
 /** A file to copy, on both sides of the tunnel, and its SHA-256. */
 export interface Original {
   readonly path: string;
@@ -29,8 +32,7 @@ export class Copy implements AsyncDisposable {
   readonly #folder: string;
   readonly #scp: Running;
 
-  /** @param flags of scp */
-  constructor(ground: Ground, direction: "up" | "down", original: Original, flags: string[] = []) {
+  constructor(ground: Ground, direction: "up" | "down", original: Original) {
     this.direction = direction;
     this.#original = original;
     this.#folder = `${ground.dir}/${direction}`;
@@ -39,7 +41,7 @@ export class Copy implements AsyncDisposable {
     const paths = direction === "up"
       ? [original.path, far(this.#copy)]
       : [far(original.path), this.#copy];
-    this.#scp = ground.run(["scp", "-O", ...flags, ...ground.ssh, ...paths]);
+    this.#scp = ground.run(["scp", "-O", "-l", String(PACE), ...ground.ssh, ...paths]);
   }
 
   /** Bytes that have arrived. */
