@@ -1,7 +1,7 @@
 /** Reading a stream in large blocks without an allocation for each, where the stream can do that. */
 
 /** Bytes that one read takes at most. */
-const BLOCK = 64 * 1024;
+const BLOCK = 128 * 1024;
 
 /** Reads whatever has come; a result is valid until the next read. It owns the stream's reader. */
 export class BlockReader {

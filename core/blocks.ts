@@ -1,11 +1,11 @@
 /**
- * Memory that is used again: a fresh block for every 64 KiB that pass has the garbage collector run
+ * Memory that is used again: a fresh block for every 128 KiB that pass has the garbage collector run
  * more than everything else on the hot path.
  */
 
 /** Bytes of a block. */
-export const BLOCK = 64 * 1024;
-/** Blocks kept for the whole process, 2 MiB. */
+export const BLOCK = 128 * 1024;
+/** Blocks kept for the whole process, 4 MiB. */
 const MAX_SPARES = 32;
 
 const spares: Uint8Array<ArrayBuffer>[] = [];

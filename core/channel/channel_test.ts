@@ -97,7 +97,8 @@ test("a lost session detaches both ends, and what they wrote waits", async () =>
 
 test("a reader that stops reading stalls the writer within its window", async () => {
   const { a, b } = await pair({ maxWindow: INITIAL_WINDOW });
-  const [total, unsent] = [64 * 65_536, 2 * MAX_DATA];
+  // A writer waits once two records are unsent, whatever the last write had.
+  const [total, unsent] = [64 * 65_536, 2 * MAX_DATA + 65_536];
   let taken = 0;
   const writing = (async () => {
     while (taken < total) {

@@ -6,7 +6,7 @@ import { HASH_LENGTH, type Suite, TAG_LENGTH } from "./suite.ts";
 
 /**
  * Messages after which the key is replaced, by the function of section 4.2, at both ends alike: what
- * is learned of a key tells nothing of the messages before it. At 256 KiB a message, 256 GiB.
+ * is learned of a key tells nothing of the messages before it. At 128 KiB a message, 128 GiB.
  */
 export const REKEY_AFTER: number = 2 ** 20;
 

@@ -6,7 +6,7 @@ import type { Duplex } from "../../core/duplex.ts";
 import { bindError } from "../address.ts";
 import type { ConnectTcp, ListenTcp } from "./tcp.ts";
 
-const BUFFER = 64 * 1024;
+const BUFFER = 128 * 1024;
 
 /** Connects; see {@linkcode ConnectTcp}. */
 export const connectTcp: ConnectTcp = async (address, signal) => {

@@ -8,7 +8,7 @@ import type { Duplex } from "../../core/duplex.ts";
 import type { ConnectTcp, ListenTcp } from "./tcp.ts";
 
 /** Bytes that one read takes at most. */
-const BUFFER = 64 * 1024;
+const BUFFER = 128 * 1024;
 
 /** Connects to a target; half-open sockets are kept, Nagle's algorithm is off. */
 export const connectTcp: ConnectTcp = (

@@ -4,11 +4,8 @@ import { FrameType, HEADER_SIZE, MAX_REASON, type Settings } from "./frame.ts";
 
 /** Bytes of a frame whose payload is one number. */
 const CONTROL_SIZE = HEADER_SIZE + 4;
-/**
- * Bytes of a message at most: with a WebSocket's header it fills 64 KiB, which is what one write to
- * a TLS connection takes.
- */
-export const MAX_MESSAGE = 64 * 1024 - 16;
+/** Bytes of a message at most: with a WebSocket's header it fills eight TLS records. */
+export const MAX_MESSAGE = 128 * 1024 - 16;
 /** Bytes that one DATA frame carries at most: a write of no more than these goes out in one piece. */
 export const MAX_CHUNK = MAX_MESSAGE - HEADER_SIZE - CONTROL_SIZE;
 /** Bytes of room below which no further frame is begun. */
