@@ -97,3 +97,6 @@ export async function readFull(conn: Deno.TcpConn, buffer: Uint8Array): Promise<
     at += count;
   }
 }
+
+// A process of its own, for where the benchmark itself is not.
+if (import.meta.main) console.log(`port ${startTarget().port}`);

@@ -6,7 +6,7 @@ import { ChunkQueue } from "./chunk_queue.ts";
 import { Flag, FrameType, violation } from "./frame.ts";
 import { openFirst } from "./send_half.ts";
 import type { StreamPort } from "./stream.ts";
-import { WindowTuner } from "./window_tuner.ts";
+import { isCreditDue, WindowTuner } from "./window_tuner.ts";
 
 /** Bytes that the peer may send on a stream at first. */
 export const INITIAL_WINDOW = 256 * 1024;
@@ -133,8 +133,7 @@ export class ReceiveHalf {
 
   #took(bytes: number): void {
     this.#taken += bytes;
-    // Half a window at a time: a frame for each chunk would cost more than it gains.
-    if (!this.#ended && this.#taken * 2 >= this.#window) this.#port.scheduleControl(this);
+    if (!this.#ended && isCreditDue(this.#window, this.#taken)) this.#port.scheduleControl(this);
   }
 
   #closeWhenRead(): void {

@@ -1,10 +1,11 @@
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
+import { MAX_CHUNK } from "./batch.ts";
 import { ChunkQueue } from "./chunk_queue.ts";
 import { Flag } from "./frame.ts";
 import { INITIAL_WINDOW, ReceiveHalf } from "./receive_half.ts";
 import type { StreamPort } from "./stream.ts";
-import { MAX_WINDOW, WindowTuner } from "./window_tuner.ts";
+import { isCreditDue, MAX_WINDOW, WindowTuner } from "./window_tuner.ts";
 
 const test = suite("mux receiving");
 
@@ -38,11 +39,19 @@ test("a window stays when a burst was read in less than a round trip", () => {
   assert.is(tuner.growth(INITIAL_WINDOW, INITIAL_WINDOW, 0.05, 3), 0);
 });
 
-test("credit is asked for once half a window was read, not when it came", async () => {
+for (const frame of [16_384, 65_000, MAX_CHUNK]) {
+  test(`a window grows until a long way is full, with frames of ${frame} bytes`, () => {
+    const rate = 12_500; // Bytes a millisecond: 100 Mbit/s.
+    const moved = simulate({ frame, rate, roundTrip: 50, milliseconds: 2_000 });
+    assert.ok(moved > 0.85 * rate, `${moved} bytes a millisecond`);
+  });
+}
+
+test("credit is asked for once a quarter of a window was read, not when it came", async () => {
   let asked = 0;
   const half = new ReceiveHalf({ ...port(), scheduleControl: () => asked++ });
   const reader = half.readable.getReader();
-  for (let i = 0; i < 4; i++) half.receive(0, new Uint8Array(INITIAL_WINDOW / 4));
+  for (let i = 0; i < 8; i++) half.receive(0, new Uint8Array(INITIAL_WINDOW / 8));
   assert.is(asked, 0);
   await reader.read();
   assert.is(asked, 0);
@@ -93,6 +102,43 @@ test("a reader with its own memory gets bytes, the end and an error like any oth
   failing.reset(7);
   assert.match(await read.then(() => "bytes", (e) => e.message), /aborted it \(code 7\)/);
 });
+
+/** Bytes a millisecond in the second half of the time, for a reader that takes all at once. */
+function simulate(
+  way: { frame: number; rate: number; roundTrip: number; milliseconds: number },
+): number {
+  const { frame, rate, roundTrip, milliseconds } = way;
+  const tuner = new WindowTuner(0);
+  const events: { at: number; run: () => void }[] = [];
+  const after = (at: number, run: () => void) => events.push({ at, run });
+  let [now, free, window, credit, taken, late] = [0, 0, INITIAL_WINDOW, INITIAL_WINDOW, 0, 0];
+  const arrived = (bytes: number, blocked: boolean) => {
+    if (now > milliseconds / 2) late += bytes;
+    if (blocked) tuner.blocked();
+    taken += bytes;
+    if (!isCreditDue(window, taken)) return;
+    const growth = tuner.growth(window, taken, roundTrip, now);
+    const more = taken + growth;
+    window += growth;
+    taken = 0;
+    after(now + roundTrip / 2, () => send(more));
+  };
+  const send = (more: number) => {
+    for (credit += more; credit > 0;) {
+      const bytes = Math.min(frame, credit);
+      credit -= bytes;
+      free = Math.max(free, now) + bytes / rate;
+      const blocked = credit === 0;
+      after(free + roundTrip / 2, () => arrived(bytes, blocked));
+    }
+  };
+  send(0);
+  for (let next; now < milliseconds && (next = events.sort((a, b) => a.at - b.at).shift());) {
+    now = next.at;
+    next.run();
+  }
+  return late / (milliseconds / 2);
+}
 
 function port(): StreamPort {
   return {

@@ -42,3 +42,12 @@ export class WindowTuner {
     return blocked ? Math.max(0, Math.min(wanted, 2 * window, MAX_WINDOW) - window) : 0;
   }
 }
+
+/**
+ * Whether credit for what was read is to be given: a quarter of the window at a time. A frame for each
+ * chunk would cost more than it gains; with half a window most of it would lie idle for the round trip
+ * that the credit takes, and a rate measured then would call it large enough.
+ */
+export function isCreditDue(window: number, read: number): boolean {
+  return read * 4 >= window;
+}
