@@ -15,8 +15,22 @@ import type { RemoteAddress } from "./transport.ts";
 
 /** Milliseconds an expired invitation is still known as such, before it counts as never made. */
 export const INVITE_KEPT = 30 * 86_400_000;
-/** The most rows that {@linkcode Store.devices} gives at once. */
+/** The most rows that one method gives at once. */
 export const MAX_PAGE = 1_000;
+
+/** A join string that was given out, as far as it is kept. */
+export interface Invite {
+  readonly role: Role;
+  readonly name: string;
+  /** `hashSecret` of the join string's secret; the secret itself never gets here. */
+  readonly secretHash: string;
+  readonly at: number;
+  readonly expiresAt: number;
+  /** How often it may still be redeemed. */
+  readonly uses: number;
+  /** Milliseconds that the credentials are to be valid; the role's default without. */
+  readonly validity?: number;
+}
 
 /** What redeeming an invitation gives. */
 export interface Redeemed {
@@ -70,8 +84,9 @@ export interface Standing {
 export interface PolicySnapshot {
   /** Another number after every change. */
   readonly version: number;
-  /** Those that have not been revoked; some may have ended by themselves. */
+  /** Those that have not been revoked, by operator and scope; some may have ended by themselves. */
   readonly grants: readonly Grant[];
+  /** By role and name. */
   readonly standings: readonly Standing[];
 }
 
@@ -80,19 +95,19 @@ export interface AuditReport {
   /** Rows checked, and the last of them. */
   readonly rows: number;
   readonly head: AuditAnchor;
-  /** The number of the first row that is missing or altered. */
+  /** The number of the first row that is missing, altered or foreign. */
   readonly broken?: number;
 }
 
 /** Several processes may use one store at once; every method is atomic among them. */
 export interface Store extends AsyncDisposable {
   /**
-   * Applies an administrative change, with its row in the audit trail, or nothing. Also forgets
+   * Applies an administrative change, with its rows in the audit trail, or nothing. Also forgets
    * invitations that expired more than {@linkcode INVITE_KEPT} ago, and grants that have ended.
    *
-   * @returns the grants that it made
-   * @throws {TunnelError} `usage` when the hash of an invitation is taken, it would expire before it
-   * is made, or there is no such grant or name
+   * @returns the grants that it made or renewed
+   * @throws {TunnelError} `usage` when the change is malformed, the hash of an invitation is taken,
+   * it or a grant would end before it is made, or there is no such grant or name
    */
   apply(change: Change, author: Author): Promise<Grant[]>;
   /**
@@ -102,7 +117,8 @@ export interface Store extends AsyncDisposable {
    */
   redeemInvite(secretHash: string, now: number): Promise<Redeemed>;
   /**
-   * Adds a credential to the history of its holder, with an event in the audit trail.
+   * Adds a credential to the history of its holder, with an event in the audit trail, and makes the
+   * standing of a name that has none.
    *
    * @throws {TunnelError} `usage` when the credential's ID is recorded already
    */
@@ -115,15 +131,25 @@ export interface Store extends AsyncDisposable {
   policy(): Promise<PolicySnapshot>;
   /** The version of {@linkcode Store.policy}: cheap enough to be asked twice a second. */
   policyVersion(): Promise<number>;
-  /** Appends events to the audit trail, in this order, all or none. */
+  /**
+   * Appends events to the audit trail, in this order, all or none.
+   *
+   * @throws {TunnelError} `usage` when a number in one is not whole, or below 0
+   */
   record(events: readonly AuditEvent[]): Promise<void>;
   /** Rows of the audit trail, oldest first. */
   audit(query: AuditQuery): Promise<AuditRow[]>;
   /** Checks every row that is kept against the chain. */
   checkAudit(): Promise<AuditReport>;
-  /** Forgets the rows before that instant, and records that; says how many they were. */
+  /**
+   * Forgets the rows before that instant, up to the first that is not, and records that; says how
+   * many they were.
+   */
   pruneAudit(before: number, author: Author): Promise<number>;
-  /** Remembers the latest sign of life; one that is older than what is known changes nothing. */
+  /**
+   * Remembers the latest sign of life; one that is older than what is known changes nothing. Makes
+   * the standing of a device that has none.
+   */
   deviceSeen(name: string, sighting: Sighting): Promise<void>;
   /** Devices by name, those after `after` only, 1 to {@linkcode MAX_PAGE} of them. */
   devices(page: { after?: string; limit: number }): Promise<DeviceRecord[]>;
@@ -141,8 +167,10 @@ export function checkInvite(expiresAt: number, now: number): void {
 }
 
 /** @throws {TunnelError} `usage` */
-export function checkPage(limit: number): void {
-  checkRange("list devices", "the limit", limit, MAX_PAGE);
+export function checkPage(action: string, limit: number): void {
+  if (Number.isSafeInteger(limit) && limit >= 1 && limit <= MAX_PAGE) return;
+  const state = `the limit must be 1 to ${MAX_PAGE}, not ${limit}`;
+  throw new TunnelError("usage", { action, state });
 }
 
 /** The refusals of {@linkcode Store.redeemInvite}: the same words from every store. */
@@ -155,12 +183,7 @@ export function inviteRefusal(why: "unknown" | "expired" | "used", expiresAt = 0
   return new TunnelError("refused", { action: "join", state, remedy: "ask for a new join string" });
 }
 
-/** What {@linkcode Store.createInvite} and {@linkcode Store.recordMember} say of a second entry. */
+/** What {@linkcode Store.apply} and {@linkcode Store.recordMember} say of a second entry. */
 export function alreadyRecorded(action: string): TunnelError {
   return new TunnelError("usage", { action, state: "it is recorded already" });
-}
-
-function checkRange(action: string, what: string, value: number, most: number): void {
-  if (Number.isSafeInteger(value) && value >= 1 && value <= most) return;
-  throw new TunnelError("usage", { action, state: `${what} must be 1 to ${most}, not ${value}` });
 }

@@ -13,12 +13,14 @@ import { formatScope, parseScope } from "./grant.ts";
 export const MAX_GRANTS = 64;
 /** Characters of a scope, at most. */
 export const MAX_SCOPE = 2_000;
+/** What errors call it. */
+export const CHANGE = "change who may reach what";
 /** Uses that one invitation has at most. */
 export const MAX_USES = 1_000;
 
 const name = v.pipe(v.string(), v.regex(DEVICE_ID, "a name"));
-/** Milliseconds since 1970. */
-const instant = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
+/** Milliseconds since 1970, as far as dates go. */
+const instant = v.pipe(v.number(), v.safeInteger(), v.minValue(0), v.maxValue(8.64e15));
 const given = {
   /** In its canonical spelling. */
   scope: v.pipe(v.string(), v.maxLength(MAX_SCOPE), v.check(isScope, "a grant")),
@@ -45,12 +47,14 @@ export const Change = v.variant("type", [
     uses: v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(MAX_USES)),
     /** Milliseconds that the credentials of those who join are valid; the role's default without. */
     validity: v.optional(v.pipe(v.number(), v.safeInteger(), v.minValue(1_000))),
-    /** An operator's, in place of those that the name has. */
+    /** An operator's, in place of those that the name has; one left out is not given. */
     rights: v.optional(Rights),
     /** An operator's, added to those that the name has. */
     grants: v.optional(v.pipe(v.array(v.object(given)), v.maxLength(MAX_GRANTS))),
   }),
+  /** Gives a grant; one of the same operator and scope is renewed. */
   v.object({ type: v.literal("grant"), operator: name, ...given }),
+  /** In place of those that the operator has; one left out is not given. */
   v.object({ type: v.literal("rights"), operator: name, rights: Rights }),
   /** Ends a grant. */
   v.object({ type: v.literal("revoke-grant"), id: v.pipe(v.string(), v.regex(/^[a-z2-7]{8}$/)) }),
@@ -62,6 +66,20 @@ export const Change = v.variant("type", [
 ]);
 export type Change = v.InferOutput<typeof Change>;
 
+/**
+ * A change in its form; other members are dropped.
+ *
+ * @throws {TunnelError} `usage`
+ */
+export function parseChange(value: unknown): Change {
+  const result = v.safeParse(Change, value);
+  if (result.success) return result.output;
+  // What the part holds is not shown: it may be a hash.
+  const part = v.getDotPath(result.issues[0]) ?? "it";
+  const state = `${part} is missing, malformed or out of range`;
+  throw new TunnelError("usage", { action: CHANGE, state });
+}
+
 /** Who makes a change, from where, and when. */
 export interface Author {
   /** `local:root` for a user of the relay's machine, `operator:anna` for an admin. */
@@ -70,6 +88,12 @@ export interface Author {
   readonly from?: string;
   /** Milliseconds since 1970. */
   readonly at: number;
+}
+
+/** @throws {TunnelError} `usage` */
+export function checkInstant(action: string, at: number): void {
+  if (v.is(instant, at)) return;
+  throw new TunnelError("usage", { action, state: `${at} is no instant` });
 }
 
 function isScope(text: string): boolean {

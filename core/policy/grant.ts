@@ -12,7 +12,7 @@
 
 import { formatTarget, LOCAL_HOST } from "../allow.ts";
 import { TunnelError } from "../errors.ts";
-import { parsePort, parseTarget, type Target } from "../names.ts";
+import { parseTarget, type Target } from "../names.ts";
 
 /** Targets that one scope names at most. */
 export const MAX_TARGETS = 32;
@@ -73,6 +73,11 @@ export function covers(scope: Scope, device: string, target: Target): boolean {
   return scope.targets.split(",").some((item) => item === exact || item === every);
 }
 
+/** Whether a grant gives nothing any more at that instant. */
+export function hasEnded({ until }: Pick<Grant, "until">, now: number): boolean {
+  return until !== undefined && until <= now;
+}
+
 /** Whether a pattern of device IDs covers one. */
 export function matches(pattern: string, device: string): boolean {
   // By hand and not by a regular expression: many stars make one of those slow.
@@ -95,7 +100,7 @@ function canonicalItem(item: string): string {
     const target = parseTarget(item);
     return formatTarget({ host: hostOf(target), port: target.port });
   }
-  const { host } = parseTarget(`${item.slice(0, -1)}${parsePort("1")}`);
+  const { host } = parseTarget(`${item.slice(0, -1)}1`);
   if (hostOf({ host, port: 1 }) === undefined) throw notScope(item);
   return `${formatTarget({ host, port: 1 }).slice(0, -1)}*`;
 }
