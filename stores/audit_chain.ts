@@ -19,7 +19,7 @@ import type { AuditTable, ChainEnds } from "./tables.ts";
 /** Rows that are checked before others get their turn: some milliseconds. */
 const CHECK_PAGE = 500;
 /** Rows that one transaction forgets at most: some tens of milliseconds. */
-const PRUNE_PAGE = 5_000;
+const PRUNE_PAGE = 2_000;
 
 /** A chain to be checked, from wherever it is. */
 export interface Chain {
