@@ -97,7 +97,7 @@ async function checkRows(chain: Chain, ends: ChainEnds): Promise<AuditReport> {
     }
     await breather();
   }
-  if (at.seq !== head.seq || at.hash !== head.hash) return report(Math.max(1, at.seq));
+  if (at.hash !== head.hash) return report(Math.max(1, at.seq));
   if (last !== undefined && last > head.seq) return report(head.seq + 1);
   // Otherwise rows are gone from the beginning that nobody has told of.
   const isTold = anchor.seq === told.seq && anchor.hash === told.hash;

@@ -57,7 +57,7 @@ export class MemoryPolicy implements PolicyTables {
   }
 
   putGrant(grant: Grant): void {
-    this.#grants.set(`${grant.operator} ${grant.scope}`, grant);
+    this.#grants.set(`${grant.operator} ${grant.scope}`, { ...grant });
   }
 
   dropGrant(id: string): void {
