@@ -6,7 +6,7 @@
 import * as v from "valibot";
 import { TunnelError } from "../errors.ts";
 import { BASE64URL_32 } from "../identity/keys.ts";
-import { DEVICE_ID } from "../names.ts";
+import { DEVICE_ID, MAX_DURATION } from "../names.ts";
 import { formatScope, parseScope } from "./grant.ts";
 
 /** Grants that one invitation brings at most. */
@@ -45,8 +45,10 @@ export const Change = v.variant("type", [
     secretHash: v.pipe(v.string(), v.regex(BASE64URL_32)),
     expiresAt: instant,
     uses: v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(MAX_USES)),
-    /** Milliseconds that the credentials of those who join are valid; the role's default without. */
-    validity: v.optional(v.pipe(v.number(), v.safeInteger(), v.minValue(1_000))),
+    /** Milliseconds that credentials are valid, at most ten years; the role's default without. */
+    validity: v.optional(
+      v.pipe(v.number(), v.safeInteger(), v.minValue(1_000), v.maxValue(MAX_DURATION)),
+    ),
     /** An operator's, in place of those that the name has; one left out is not given. */
     rights: v.optional(Rights),
     /** An operator's, added to those that the name has. */

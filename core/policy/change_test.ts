@@ -1,6 +1,7 @@
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { failure } from "../../tests/failure.ts";
+import { MAX_DURATION } from "../names.ts";
 import { checkInstant, MAX_GRANTS, MAX_USES, parseChange } from "./change.ts";
 
 const HASH = "ungWv48Bz-pBQUDeXa4iI7ADYaOWF3qctBD_YfIAFa0";
@@ -48,6 +49,7 @@ const bad: [what: string, value: unknown, part: string][] = [
   ["an end that is no date", { ...invite, expiresAt: 8.64e15 + 1 }, "expiresAt"],
   ["an end in words", { ...invite, expiresAt: "2026" }, "expiresAt"],
   ["credentials for no time", { ...invite, validity: 0 }, "validity"],
+  ["credentials for ever", { ...invite, validity: MAX_DURATION + 1 }, "validity"],
   ["a right in words", { ...invite, rights: { admin: "yes" } }, "rights.admin"],
   ["a scope of its own spelling", { ...grant, scope: "x:localhost:22" }, "scope"],
   ["a scope that is none", { ...invite, grants: [{ scope: "x" }] }, "grants.0.scope"],
