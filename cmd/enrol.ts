@@ -16,7 +16,9 @@ import { openLink } from "../core/endpoint.ts";
 import type { Claim } from "../core/link.ts";
 import { parseRelayUrl } from "../core/names.ts";
 import { StaticKey } from "../core/noise/static_key.ts";
+import { EVERYTHING } from "../core/policy/grant.ts";
 import type { Identity } from "../stores/home.ts";
+import { localAuthor, userName } from "./author.ts";
 import { AGENT, type Context, makeConnector } from "./context.ts";
 
 /** Milliseconds that an invitation to oneself is good for. */
@@ -150,14 +152,20 @@ async function inviteSelf(
   const own = name ?? userName(env);
   const secret = newSecret();
   await using store = await home.openStore();
-  await store.createInvite({
+  const author = localAuthor(env);
+  await store.apply({
+    type: "invite",
     role,
     name: own,
     secretHash: await hashSecret(secret),
-    at: Date.now(),
-    expiresAt: Date.now() + SELF_INVITE,
+    expiresAt: author.at + SELF_INVITE,
     uses: 1,
-  });
+    // Whoever has the relay's home may do everything already.
+    ...(role === "operator" && {
+      rights: { admin: true, approver: true },
+      grants: [{ scope: EVERYTHING }],
+    }),
+  }, author);
   const { local, root } = endpoint;
   return { relay: local, role, name: own, secret, authority: authority.publicJwk, root };
 }
@@ -200,10 +208,4 @@ function isFresh({ credential }: Identity): boolean {
   } catch {
     return true; // The relay is the judge of what it issued.
   }
-}
-
-/** This user's name in the form of an operator's. */
-function userName(env: (name: string) => string | undefined): string {
-  const name = (env("USER") ?? env("USERNAME") ?? "").toLowerCase().replace(/[^a-z0-9._-]/g, "-");
-  return name.replace(/^[^a-z0-9]+/, "").slice(0, 63) || "operator";
 }

@@ -3,12 +3,14 @@
 import { TunnelError } from "../core/errors.ts";
 import { encodeJoin, hashSecret, newSecret } from "../core/identity/join.ts";
 import { parseDeviceId, parseDuration, parseOperatorName } from "../core/names.ts";
+import { EVERYTHING } from "../core/policy/grant.ts";
+import { localAuthor } from "./author.ts";
 import type { Context } from "./context.ts";
 import { parseCount } from "./parse.ts";
 import { print } from "./process.ts";
 
 export async function invite(context: Context, role: string, nameText: string): Promise<void> {
-  const { options, home, log } = context;
+  const { options, home, log, env } = context;
   if (role !== "device" && role !== "operator") {
     throw new TunnelError("usage", {
       action: "invite",
@@ -31,15 +33,18 @@ export async function invite(context: Context, role: string, nameText: string): 
   }
   const secret = newSecret();
   await using store = await home.openStore();
-  await store.createInvite({
+  const author = localAuthor(env);
+  const expiresAt = author.at + ttl;
+  await store.apply({
+    type: "invite",
     role,
     name,
     secretHash: await hashSecret(secret),
-    at: Date.now(),
-    expiresAt: Date.now() + ttl,
+    expiresAt,
     uses,
-  });
-  log.info("invited", { [role]: name, uses, until: new Date(Date.now() + ttl).toISOString() });
+    grants: role === "operator" ? [{ scope: EVERYTHING }] : undefined,
+  }, author);
+  log.info("invited", { [role]: name, uses, until: new Date(expiresAt).toISOString() });
   print(
     encodeJoin({
       relay: url,

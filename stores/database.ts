@@ -1,6 +1,6 @@
 /** Opening and changing an SQLite file that several processes use at once. */
 
-import { DatabaseSync } from "node:sqlite";
+import { DatabaseSync, type StatementSync } from "node:sqlite";
 import { toTunnelError } from "../core/errors.ts";
 import { ensureDir, isOpenToOthers, parentOf, withFileLock } from "./files.ts";
 import { migrate } from "./migrations.ts";
@@ -45,6 +45,32 @@ export function transaction<T>(database: DatabaseSync, work: () => T): T {
     if (database.isTransaction) database.exec("ROLLBACK");
     throw cause;
   }
+}
+
+/** Reads of one instant, whatever other processes change meanwhile. */
+export function snapshot<T>(database: DatabaseSync, work: () => T): T {
+  database.exec("BEGIN");
+  try {
+    return work();
+  } finally {
+    if (database.isTransaction) database.exec("COMMIT");
+  }
+}
+
+/** Prepares each query when it is first wanted, and keeps it. */
+export function prepared<Q extends Record<string, string>>(
+  database: DatabaseSync,
+  queries: Q,
+): (name: keyof Q) => StatementSync {
+  const statements = new Map<keyof Q, StatementSync>();
+  return (name) => {
+    let statement = statements.get(name);
+    if (!statement) {
+      statement = database.prepare(queries[name]!);
+      statements.set(name, statement);
+    }
+    return statement;
+  };
 }
 
 /** SQLite gives `-wal` and `-shm` the mode of the file itself, so that one has to be right first. */

@@ -4,7 +4,7 @@ import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { TunnelError } from "../core/errors.ts";
 import { bounded } from "../tests/bounded.ts";
-import { invite, newPath, NOW } from "../tests/store_fixture.ts";
+import { invite, newPath, redeem } from "../tests/store_fixture.ts";
 import { SqliteStore } from "./sqlite.ts";
 
 // The test starts itself as the other processes.
@@ -19,7 +19,7 @@ function runTests(): void {
     const path = newPath();
     const hashes = Array.from({ length: 200 }, (_, i) => `h${i}`);
     await using store = await SqliteStore.open(path);
-    for (const hash of hashes) await store.createInvite(invite(hash));
+    for (const hash of hashes) await invite(store, hash);
     const children = [start("redeem", path, hashes), start("redeem", path, hashes)];
     await bounded("both are ready", Promise.all(children.map((child) => child.ready)));
     await Promise.all(children.map((child) => child.go()));
@@ -80,7 +80,7 @@ async function serve(task: string, path: string, list: string[]): Promise<void> 
   const done: string[] = [];
   for (const item of list) {
     try {
-      if (store) await store.redeemInvite(item, NOW);
+      if (store) await redeem(store, item);
       else await (await SqliteStore.open(item)).close();
       done.push(item);
     } catch (error) {

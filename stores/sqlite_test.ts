@@ -6,7 +6,16 @@ import * as assert from "uvu/assert";
 import { hashSecret, newSecret } from "../core/identity/join.ts";
 import { bounded } from "../tests/bounded.ts";
 import { failure } from "../tests/failure.ts";
-import { invite, member, newPath, NOW, refused, seen } from "../tests/store_fixture.ts";
+import {
+  invite,
+  join,
+  member,
+  newPath,
+  NOW,
+  redeem,
+  refused,
+  seen,
+} from "../tests/store_fixture.ts";
 import { parentOf, withFileLock } from "./files.ts";
 import { SqliteStore } from "./sqlite.ts";
 
@@ -17,10 +26,10 @@ test("what one handle records, another reads, and so does the next start", async
   {
     await using one = await SqliteStore.open(path);
     await using two = await SqliteStore.open(path);
-    await one.createInvite(invite("h"));
-    assert.is((await two.redeemInvite("h", NOW)).name, "pi-7");
+    await invite(one, "h");
+    assert.is((await redeem(two, "h")).name, "pi-7");
     await refused(one, "h", NOW, "used up");
-    await two.recordMember(member("c1"));
+    await join(two, member("c1"));
   }
   await using again = await SqliteStore.open(path);
   assert.equal(await again.member("device", "pi-7"), member("c1"));
@@ -45,8 +54,8 @@ test("neither a join secret nor a part of it is in the files", async () => {
   const secret = newSecret();
   const hash = await hashSecret(secret);
   await using store = await SqliteStore.open(path);
-  await store.createInvite(invite(hash, { uses: 2 }));
-  await store.redeemInvite(await hashSecret(secret), NOW);
+  await invite(store, "", { secretHash: hash, uses: 2 });
+  await store.redeemInvite(hash, NOW);
   const names = [...Deno.readDirSync(path.slice(0, path.lastIndexOf("/")))].map((file) =>
     file.name
   );
@@ -74,8 +83,8 @@ test("a failed change leaves nothing of itself and no lock", async () => {
   const path = newPath();
   await using one = await SqliteStore.open(path);
   await using two = await SqliteStore.open(path);
-  await one.recordMember(member("c1"));
-  await failure(() => one.recordMember(member("c1", { name: "other" })));
+  await join(one, member("c1"));
+  await failure(() => join(one, member("c1", { name: "other" })));
   await two.deviceSeen("x", seen(NOW));
   assert.equal((await one.devices({ limit: 9 })).map(({ name }) => name), ["pi-7", "x"]);
 });
@@ -86,7 +95,7 @@ if (Deno.build.os !== "windows") {
     const before = Deno.umask(0);
     try {
       await using store = await SqliteStore.open(path);
-      await store.createInvite(invite("h"));
+      await invite(store, "h");
       for (const each of [path, `${path}-wal`, `${path}-shm`]) {
         assert.is((await Deno.stat(each)).mode! & 0o777, 0o600, each);
       }

@@ -5,7 +5,7 @@ import * as assert from "uvu/assert";
 import { MAX_PAGE } from "../core/store.ts";
 import { failure } from "../tests/failure.ts";
 import { newSeed, Random } from "../tests/random.ts";
-import { invite, member, NOW, refused, seen, STORES } from "../tests/store_fixture.ts";
+import { author, join, joined, member, NOW, redeem, seen, STORES } from "../tests/store_fixture.ts";
 
 for (const [name, open] of STORES) {
   const test = suite(`store: ${name}`);
@@ -18,10 +18,10 @@ for (const [name, open] of STORES) {
     const first = member("c1", { keyThumbprint: "k1" });
     // The second is recorded by a clock that was set back.
     const second = member("c2", { keyThumbprint: "k2", at: NOW - 1 });
-    await store.recordMember(first);
-    await store.recordMember(second);
-    await store.recordMember(member("c3", { name: "other" }));
-    await store.recordMember(member("c4", { role: "operator" }));
+    await join(store, first);
+    await join(store, second);
+    await join(store, member("c3", { name: "other" }));
+    await join(store, member("c4", { role: "operator" }));
     assert.equal(await store.member("device", "pi-7"), second);
     assert.equal(await store.memberHistory("device", "pi-7"), [second, first]);
     assert.is((await store.member("operator", "pi-7"))?.credentialId, "c4");
@@ -29,16 +29,25 @@ for (const [name, open] of STORES) {
 
   test("one credential is recorded once", async () => {
     await using store = await open();
-    await store.recordMember(member("c1"));
-    const error = await failure(() => store.recordMember(member("c1", { name: "other" })));
+    await join(store, member("c1"));
+    const error = await failure(() => join(store, member("c1", { name: "other" })));
     assert.is(error.code, "usage");
     assert.is(await store.isKnownDevice("other"), false);
+    assert.is((await store.audit({ limit: 9 })).length, 1);
+  });
+
+  test("a credential is not recorded without its event", async () => {
+    await using store = await open();
+    const event = { ...joined("device", "pi-7"), at: 0.5 };
+    assert.is((await failure(() => store.recordMember(member("c1"), event))).code, "usage");
+    assert.is(await store.member("device", "pi-7"), undefined);
+    assert.equal((await store.policy()).standings, []);
   });
 
   test("a device is known by joining or by being seen, an operator is no device", async () => {
     await using store = await open();
-    await store.recordMember(member("c1", { name: "joined" }));
-    await store.recordMember(member("c2", { name: "night", role: "operator" }));
+    await join(store, member("c1", { name: "joined" }));
+    await join(store, member("c2", { name: "night", role: "operator" }));
     await store.deviceSeen("seen", seen(NOW + 5));
     for (const [name, known] of [["joined", true], ["seen", true], ["night", false]] as const) {
       assert.is(await store.isKnownDevice(name), known);
@@ -52,7 +61,7 @@ for (const [name, open] of STORES) {
 
   test("the latest sign of life counts, whichever comes in last", async () => {
     await using store = await open();
-    await store.recordMember(member("c1"));
+    await join(store, member("c1"));
     await store.deviceSeen("pi-7", seen(NOW + 2, "2001:db8::2"));
     await store.deviceSeen("pi-7", seen(NOW + 1, "192.0.2.9"));
     assert.equal((await store.device("pi-7"))?.lastSeen, seen(NOW + 2, "2001:db8::2"));
@@ -97,17 +106,28 @@ for (const [name, open] of STORES) {
 
   test("text that means something to SQL is text", async () => {
     await using store = await open();
-    const name = "'; DROP TABLE invites; --";
-    await store.createInvite(invite(name));
-    await refused(store, "' OR '1'='1", NOW, "does not know");
-    await store.redeemInvite(name, NOW);
+    const name = "'; DROP TABLE audit; --";
+    await store.deviceSeen(name, seen(NOW));
+    assert.is((await store.device(name))?.name, name);
+    await store.record([{ ...joined("device", name), why: name }]);
+    assert.is((await store.audit({ device: "' OR '1'='1", limit: 9 })).length, 0);
+    assert.equal((await store.audit({ device: name, limit: 9 })).map(({ why }) => why), [name]);
+    await failure(() => store.redeemInvite("' OR '1'='1", NOW));
   });
 
   test("a closed store says so, and closing it again is no error", async () => {
     const store = await open();
     await store.close();
     await store.close();
-    assert.is((await failure(() => store.redeemInvite("h", NOW))).code, "closed");
+    const uses = [
+      () => redeem(store, "h"),
+      () => store.apply({ type: "revoke-grant", id: "abcdefgh" }, author()),
+      () => store.policyVersion(),
+      () => store.record([]),
+      () => store.checkAudit(),
+      () => store.pruneAudit(NOW, author()),
+    ];
+    for (const use of uses) assert.is((await failure(use)).code, "closed");
   });
 
   test.run();

@@ -2,6 +2,7 @@
 
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
+import { SqliteStore } from "../stores/sqlite.ts";
 import { bounded } from "./conformance.ts";
 import { diagnosticsServer } from "./demo_parts.ts";
 import { type Running, tempDir, tunnel } from "./processes.ts";
@@ -113,6 +114,31 @@ test("a stranger's home joins with a join string, once, and keeps its credential
   assert.is(wrongRole.code, 2);
   const altered = await run(["device", "--id", "x", "--join", flip(join)], other);
   assert.ok([2, 3].includes(altered.code), altered.stderr);
+});
+
+test("the operator of the relay's own home may do everything, an invited one dial", async () => {
+  await using dir = await tempDir();
+  const env = { TUNNEL_HOME: dir.path, USER: "Anna" };
+  await using relay = tunnel(["relay", "--listen", "127.0.0.1:0"], { env });
+  await relay.line(/^relay ready/m);
+  assert.is((await run(["devices"], env)).code, 0);
+  assert.is((await run(["invite", "operator", "night"], env)).code, 0);
+  await using store = await SqliteStore.open(`${dir.path}/relay/store.db`);
+  const { grants, standings } = await store.policy();
+  assert.equal(grants.map(({ operator, scope, by }) => [operator, scope, by]), [
+    ["anna", "*:*", "local:anna"],
+    ["night", "*:*", "local:anna"],
+  ]);
+  assert.equal(standings.map(({ name, admin, approver }) => [name, admin, approver]), [
+    ["anna", true, true],
+    ["night", false, false],
+  ]);
+  const rows = await store.audit({ limit: 9 });
+  assert.equal(rows.map(({ type, by, operator }) => [type, by, operator]), [
+    ...["invite", "rights", "grant"].map((type) => [type, "local:anna", "anna"]),
+    ["join", "operator:anna", "anna"],
+    ...["invite", "grant"].map((type) => [type, "local:anna", "night"]),
+  ]);
 });
 
 test("exit codes tell apart what failed", async () => {

@@ -63,7 +63,7 @@ export async function admit(session: Session, gate: Gate, timeout: number): Prom
         });
       }
       const { member, credential } = signIn.type === "join"
-        ? await enrol(signIn, nonce, gate)
+        ? await enrol(signIn, nonce, gate, session)
         : await recognise(signIn, nonce, gate);
       const principal = { role: member.role, name: member.name };
       await control.send({ type: "welcome", principal, credential });
@@ -91,7 +91,7 @@ async function recognise(signIn: Of<"auth">, nonce: string, gate: Gate) {
   return { member, credential: undefined };
 }
 
-async function enrol(signIn: Of<"join">, nonce: string, gate: Gate) {
+async function enrol(signIn: Of<"join">, nonce: string, gate: Gate, session: Session) {
   const { key, agreement, secret, proof } = signIn;
   const { authority, store, now } = gate;
   if (!authority) {
@@ -104,21 +104,32 @@ async function enrol(signIn: Of<"join">, nonce: string, gate: Gate) {
   // The proof comes first: a secret is spent only on a key that its sender holds.
   const subject = joinSubject(secret, agreement);
   await verifyProof(proof, { key, nonce, audience: gate.isOwnAddress, subject });
-  const { role, name } = await store.redeemInvite(await hashSecret(secret), now());
+  // One instant for all of it: a revocation from then on covers the credential.
+  const at = now();
+  const { role, name, validity } = await store.redeemInvite(await hashSecret(secret), at);
   const { token, principal } = await authority.issue({
     role,
     name,
     holder: key,
     agreement,
-    now: now(),
+    ttl: validity,
+    now: at,
   });
-  await store.recordMember({
+  const member = {
     role,
     name,
     credentialId: principal.credentialId,
     keyThumbprint: await thumbprint(key),
     expiresAt: principal.expiresAt,
-    at: now(),
+    at,
+  };
+  await store.recordMember(member, {
+    at,
+    type: "join",
+    by: `${role}:${name}`,
+    from: session.remote.hostname,
+    [role]: name,
+    detail: session.transport,
   });
   return { member: principal, credential: token };
 }

@@ -23,14 +23,15 @@ test("a join string works once, and makes a credential that works", async () => 
   await using fleet = await startFleet();
   const secret = newSecret();
   const now = Date.now();
-  await fleet.store.createInvite({
+  await fleet.store.apply({
+    type: "invite",
     role: "device",
     name: "x",
     secretHash: await hashSecret(secret),
-    at: now,
     expiresAt: now + 60_000,
     uses: 1,
-  });
+    validity: 3_600_000,
+  }, { by: "local:root", at: now });
   const { publicKey, privateKey } = await generateKeyPair();
   const join = {
     secret,
@@ -41,6 +42,13 @@ test("a join string works once, and makes a credential that works", async () => 
   const options = { relay: fleet.url, connector: fleet.connector, agent: "test" };
   const joined = await openLink({ ...options, claim: join });
   assert.equal(joined.principal, { role: "device", name: "x" });
+  const { expiresAt, at } = (await fleet.store.member("device", "x"))!;
+  assert.is(expiresAt, Math.floor(at / 1_000) * 1_000 + 3_600_000, "as long as it was invited for");
+  const [, event] = await fleet.store.audit({ limit: 9 });
+  assert.equal({ ...event, hash: "" }, {
+    ...{ seq: 2, hash: "", at, type: "join", by: "device:x", from: "relay", device: "x" },
+    detail: "memory",
+  });
   const credential = joined.credential!;
   const again = await openLink({ ...options, claim: { credential, privateKey } });
   assert.equal(again.principal, { role: "device", name: "x" });
