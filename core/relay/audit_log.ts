@@ -1,0 +1,94 @@
+/**
+ * The relay's way to the audit trail. Events are written in groups, a moment after they happened,
+ * because a write that lasts through a loss of power takes milliseconds; what administrators change
+ * is recorded with the change itself and does not pass here.
+ */
+
+import { delay } from "../deadline.ts";
+import { describe, TunnelError } from "../errors.ts";
+import type { Log } from "../log.ts";
+import type { AuditEvent } from "../policy/audit.ts";
+import type { Store } from "../store.ts";
+
+/** Milliseconds that an event waits for others, and after a failure until the next try. */
+const GATHER = 100;
+const RETRY = 1_000;
+/** Events in one write. */
+const GROUP = 500;
+/** Events that wait, at most: then nothing happens any more that would have to be recorded. */
+const MAX_WAITING = 10_000;
+
+export interface AuditLogOptions {
+  readonly store: Pick<Store, "record">;
+  readonly log: Log;
+  /** Milliseconds since 1970. */
+  readonly now: () => number;
+  /** Events that wait at most; default 10,000. */
+  readonly maxWaiting?: number;
+  /** Milliseconds that an event waits for others; default 100. */
+  readonly gather?: number;
+}
+
+export class AuditLog {
+  readonly #options: AuditLogOptions;
+  readonly #waiting: AuditEvent[] = [];
+  readonly #stop = new AbortController();
+  #writing?: Promise<void>;
+
+  constructor(options: AuditLogOptions) {
+    this.#options = options;
+  }
+
+  /** Events that are not written yet. */
+  get waiting(): number {
+    return this.#waiting.length;
+  }
+
+  /**
+   * Records what has happened.
+   *
+   * @throws {TunnelError} `unavailable` when too many wait already: the store cannot be written
+   */
+  record(event: Omit<AuditEvent, "at">): void {
+    this.check();
+    this.#waiting.push({ at: this.#options.now(), ...event });
+    this.#writing ??= this.#write();
+  }
+
+  /** @throws {TunnelError} `unavailable` when an event could not be recorded now */
+  check(): void {
+    const { maxWaiting = MAX_WAITING } = this.#options;
+    if (this.#waiting.length < maxWaiting) return;
+    throw new TunnelError("unavailable", {
+      action: "record it",
+      state: "the relay's audit trail cannot be written",
+      remedy: "see the relay's log, and the space on its disk",
+    });
+  }
+
+  /** Writes what waits; what cannot be written within one try is reported and lost. */
+  async close(): Promise<void> {
+    this.#stop.abort();
+    await this.#writing;
+    const lost = this.#waiting.length;
+    if (lost > 0) this.#options.log.error("events are not in the audit trail", { lost });
+  }
+
+  async #write(): Promise<void> {
+    const { store, log, gather = GATHER } = this.#options;
+    const { signal } = this.#stop;
+    await delay(gather, signal);
+    while (this.#waiting.length > 0) {
+      const group = this.#waiting.slice(0, GROUP);
+      try {
+        await store.record(group);
+        this.#waiting.splice(0, group.length);
+      } catch (cause) {
+        log.error("the audit trail cannot be written", { why: describe(cause) });
+        if (signal.aborted) break;
+        await delay(RETRY, signal);
+      }
+    }
+    this.#writing = undefined;
+  }
+}
