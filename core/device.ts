@@ -126,8 +126,7 @@ export class Device {
     facts: Facts,
     release: () => void,
   ): Promise<void> {
-    const { connect, timeout = 10_000 } = this.#options;
-    const target = await reach(address, connect, timeout);
+    const target = await reach(address, this.#options, this.#options.timeout ?? 10_000);
     try {
       const { hello, established } = await response.accept(0);
       await messages.send({ type: "accepted", hello });
