@@ -50,6 +50,8 @@ function define(cli: CAC, wrap: (level: Level, action: Action) => (...args: unkn
   const join = "--join <string>";
   const window = "--resume-window <duration>";
   const windowHelp = "how long connections outlive the path under them (default: 5m)";
+  const reason = "--reason <text>";
+  const reasonHelp = "what it is for, told to relay and device, 200 characters at most";
   const joinHelp = "join string, @FILE that holds one, or - for stdin";
 
   cli.command("relay", "Run the meeting point of devices and operators")
@@ -79,14 +81,17 @@ function define(cli: CAC, wrap: (level: Level, action: Action) => (...args: unkn
     .option("--stdio", "carry stdin and stdout, for ssh's ProxyCommand")
     .option("--verbose", "show the device's key on stderr")
     .option("--pin", "hold the device to the key it has the first time")
+    .option(reason, reasonHelp)
     .option(window, windowHelp)
     .option(join, joinHelp)
     .example("tunnel connect x 22 --listen 2222")
+    .example('tunnel connect x 22 --reason "ticket 4711"')
     .action(wrap("warn", connect));
   reach(
     cli.command("ssh <destination>", "Log in to a device: [USER@]ID, then -- and ssh's arguments"),
   )
     .option("--port <port>", "the device's SSH port (default: 22)")
+    .option(reason, reasonHelp)
     .example("tunnel ssh root@x -- uname -a")
     .action(
       wrap(

@@ -11,6 +11,7 @@
 
 import * as v from "valibot";
 import { AgreementJwk, PublicJwk } from "./identity/keys.ts";
+import { MAX_REASON, REASON } from "./names.ts";
 
 /** Protocol versions this build speaks, best first. */
 export const VERSIONS: readonly number[] = [1];
@@ -24,7 +25,10 @@ const token = text(4_096);
 /** 16 random bytes that a device counts its dials by; see `core/channel/freshness.ts`. */
 const epoch = v.pipe(v.string(), v.regex(/^[A-Za-z0-9_-]{22}$/, "16 bytes in base64url"));
 /** A Noise message, base64url. */
-const handshake = v.pipe(text(6_000), v.regex(/^[A-Za-z0-9_-]+$/, "base64url"));
+const handshake = v.pipe(text(6_700), v.regex(/^[A-Za-z0-9_-]+$/, "base64url"));
+
+/** Why an operator dials, in their own words. */
+export const Reason = v.pipe(text(MAX_REASON), v.regex(REASON, "a line of text"));
 
 /** How a refusal is classed; a subset of `ErrorCode`. */
 export const RefusalCode = v.picklist([
@@ -150,6 +154,8 @@ const channel = {
   epoch,
   /** The first message of the handshake. */
   hello: handshake,
+  /** As in the first message, which the device holds it to. */
+  reason: v.optional(Reason),
 };
 
 /** Opens a stream for one connection to a target, as the service sends it to the relay. */

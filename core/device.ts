@@ -42,7 +42,7 @@ export interface DeviceOptions {
 }
 
 /** What a dial says of itself, for the log. */
-type Facts = Record<string, string>;
+type Facts = Record<string, string | undefined>;
 
 export class Device {
   readonly #options: DeviceOptions;
@@ -98,6 +98,7 @@ export class Device {
       const offer = await messages.receive(Offer, options);
       facts.operator = offer.operator;
       facts.target = formatTarget(offer);
+      facts.reason = offer.reason;
       const response = await authenticate(offer, this.#options, this.#freshness);
       if (!response) {
         const { epoch } = this.#freshness;

@@ -56,7 +56,17 @@ export interface DialerOptions extends PeersOptions {
 export interface DialOptions {
   /** Milliseconds until the device must have answered; default 45,000. */
   readonly timeout?: number;
+  /** What it is for, as {@linkcode parseReason} takes it; relay and device are told. */
+  readonly reason?: string;
   readonly signal?: AbortSignal;
+}
+
+/** How a path is asked for. */
+interface OpenOptions {
+  readonly action: string;
+  readonly signal: AbortSignal;
+  readonly reason?: string;
+  readonly resume?: Resumption;
 }
 
 /** A channel with what it takes to attach it again. */
@@ -64,6 +74,7 @@ interface Entry {
   readonly channel: Channel;
   readonly device: string;
   readonly target: Target;
+  readonly reason: string | undefined;
   readonly established: Established;
   attempt: number;
   /** The link under its current path. */
@@ -95,13 +106,14 @@ export class Dialer {
    * @throws {TunnelError} `unknown`, `offline`, `target`, `refused`, `timeout`, `reset`, `aborted`
    */
   async dial(device: string, target: Target, options: DialOptions = {}): Promise<Channel> {
-    const { timeout = DIAL_TIMEOUT } = options;
+    const { timeout = DIAL_TIMEOUT, reason } = options;
     const action = `dial ${device}:${formatTarget(target)}`;
     const signal = this.#untilClosed(options.signal);
     try {
       return await withDeadline({ action, timeout, signal }, async (signal) => {
         const link = await this.#options.links.link(timeout, signal);
-        const { path, established } = await this.#open(link, device, target, { action, signal });
+        const how = { action, signal, reason };
+        const { path, established } = await this.#open(link, device, target, how);
         const channel = new Channel({
           ...this.#options.channel,
           announce: true,
@@ -111,6 +123,7 @@ export class Dialer {
           channel,
           device,
           target,
+          reason,
           established,
           attempt: 0,
           link,
@@ -181,13 +194,14 @@ export class Dialer {
     link: Link,
     device: string,
     target: Target,
-    { action, signal, resume }: { action: string; signal: AbortSignal; resume?: Resumption },
+    options: OpenOptions,
   ): Promise<{ path: Path; established: Established }> {
+    const { action, signal } = options;
     const release = link.hold();
     try {
       let peer = await this.#peers.find(device, link, signal);
       for (let first = true;; first = false) {
-        const made = await this.#offer(link, device, target, peer, { action, signal, resume });
+        const made = await this.#offer(link, device, target, peer, options);
         if ("stream" in made) {
           const { reader, writable } = made.stream.detachBlocks();
           const { established } = made;
@@ -210,17 +224,18 @@ export class Dialer {
     device: string,
     target: Target,
     peer: KnownPeer,
-    { action, signal, resume }: { action: string; signal: AbortSignal; resume?: Resumption },
+    { action, signal, reason, resume }: OpenOptions,
   ): Promise<
     { stream: MessageStream; established: Established } | Extract<Answer, { type: "stale" }>
   > {
     const { host, port } = target;
     const { epoch } = peer;
     const subject = { device, host, port, protocol: "tcp", epoch } as const;
-    const handshake = await initiate(this.#options.identity, peer.key, subject, resume);
+    const { identity } = this.#options;
+    const handshake = await initiate(identity, peer.key, subject, resume, reason);
     const stream = new MessageStream(await link.session.openStream({ signal }));
     try {
-      const dial: Dial = { type: "dial", ...subject, hello: handshake.hello };
+      const dial: Dial = { type: "dial", ...subject, hello: handshake.hello, reason };
       await stream.send(resume ? { ...dial, resume: true } : dial);
       const answer = await stream.receive(Answer, { action, limit: MAX_GREETING, signal });
       if (answer.type === "refused") throw fromRefusal(answer, action);
@@ -268,14 +283,15 @@ export class Dialer {
   }
 
   async #attach(entry: Entry, link: Link, signal: AbortSignal): Promise<void> {
-    const { channel, device, target, established } = entry;
+    const { channel, device, target, reason, established } = entry;
     const began = performance.now();
     entry.attaching = true;
     try {
       const { id, secret } = established;
       const resume = { id, secret, attempt: ++entry.attempt, received: channel.received };
       const action = `resume the channel to ${device}`;
-      const opened = await this.#open(link, device, target, { action, signal, resume });
+      const how = { action, signal, reason, resume };
+      const opened = await this.#open(link, device, target, how);
       entry.link = link;
       channel.attach(opened.path, opened.established.received);
       const took = Math.round(performance.now() - began);

@@ -36,7 +36,12 @@ export async function authenticate(
   if (!response) return undefined;
   const { role, name, agreement } = await device.verifier.verify(response.credential);
   if (role === "operator" && name === offer.operator && agreement.x === response.remoteKey) {
-    return response;
+    if (response.reason === offer.reason) return response;
+    throw new TunnelError("refused", {
+      action: "serve a dial",
+      state: `the relay gave another reason than operator ${name} did`,
+      remedy: "the relay is not to be trusted: tell whoever runs it",
+    });
   }
   throw new TunnelError("refused", {
     action: "serve a dial",

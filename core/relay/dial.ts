@@ -29,7 +29,7 @@ export interface DialContext {
 export async function handleDial(stream: Stream, context: DialContext): Promise<void> {
   const { operator, log, signal, timeout } = context;
   const near = new MessageStream(stream);
-  const facts: Record<string, string> = { operator };
+  const facts: Record<string, string | undefined> = { operator };
   let far: MessageStream | undefined;
   const began = performance.now();
   try {
@@ -37,6 +37,7 @@ export async function handleDial(stream: Stream, context: DialContext): Promise<
     const dial = await near.receive(Dial, options);
     facts.device = dial.device;
     facts.target = formatTarget(dial);
+    facts.reason = dial.reason;
     const device = await deviceFor(dial, context);
     let answer: Answer;
     [far, answer] = await offer(dial, device, context);
@@ -83,9 +84,9 @@ async function offer(
   const action = `dial ${dial.device}`;
   return await withDeadline({ action, timeout, signal }, async (signal): Promise<Offered> => {
     const far = new MessageStream(await device.session.openStream({ signal }));
-    const { host, port, protocol, epoch, hello } = dial;
+    const { host, port, protocol, epoch, hello, reason } = dial;
     try {
-      await far.send({ type: "offer", operator, host, port, protocol, epoch, hello });
+      await far.send({ type: "offer", operator, host, port, protocol, epoch, hello, reason });
       const answer = await far.receive(Answer, { action, limit: MAX_GREETING, timeout, signal });
       if (answer.type !== "refused") return [far, answer];
       const { code, state, remedy } = answer;
