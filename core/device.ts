@@ -1,6 +1,7 @@
 /** The device's half of dials: checks them on its own, connects to targets, and carries the bytes. */
 
 import { allowedAddress, formatTarget, type Target } from "./allow.ts";
+import { Approval, type ApprovalOptions } from "./approval.ts";
 import { Channel, type ChannelOptions } from "./channel/channel.ts";
 import { Freshness } from "./channel/freshness.ts";
 import type { ChannelIdentity, Response } from "./channel/handshake.ts";
@@ -33,6 +34,8 @@ export interface DeviceOptions {
   /** What may be dialled; nothing else is. */
   readonly allow: readonly Target[];
   readonly connect: TargetConnector;
+  /** Who is asked about every new dial; without it nobody is. */
+  readonly approval?: ApprovalOptions;
   readonly log: Log;
   /** Milliseconds to read an offer, and to reach a target; default 10,000. */
   readonly timeout?: number;
@@ -48,9 +51,12 @@ export class Device {
   readonly #options: DeviceOptions;
   readonly #freshness = new Freshness();
   readonly #channels: ChannelTable;
+  readonly #approval: Approval | undefined;
+  readonly #closed = new AbortController();
 
   constructor(options: DeviceOptions) {
     this.#options = options;
+    this.#approval = options.approval && new Approval(options.approval);
     this.#channels = new ChannelTable(options.resumeWindow ?? DEFAULT_RESUME_WINDOW);
   }
 
@@ -79,6 +85,7 @@ export class Device {
       action: "use the channel",
       state: "the device is shutting down",
     });
+    this.#closed.abort(error);
     const held = [...this.#channels];
     for (const { channel } of held) channel.reset(error);
     const told = held.filter(({ channel }) => channel.path).map(({ channel }) => channel.released);
@@ -109,8 +116,10 @@ export class Device {
       }
       const address = allowedAddress(this.#options.allow, offer);
       this.#freshness.admit(offer.hello);
-      if (response.resume) await this.#resume(response, messages, facts, release);
-      else await this.#open(response, address, messages, facts, release);
+      if (response.resume) return await this.#resume(response, messages, facts, release);
+      const dial = { device: this.#options.id, offer, link };
+      facts.approved = await this.#approval?.decide(dial, messages, this.#closed.signal);
+      await this.#open(response, address, messages, facts, release);
     } catch (cause) {
       const error = toTunnelError(cause, "serve a dial", "target");
       log.info("dial refused", { ...facts, why: error.parts.state });

@@ -24,6 +24,8 @@ import { fromRefusal } from "./refusal.ts";
 export const DEFAULT_RESUME_WINDOW = 300_000;
 /** Milliseconds until a device must have answered; more than a relay waits. */
 const DIAL_TIMEOUT = 45_000;
+/** Milliseconds that a device may have somebody decide about a dial by default: 5 minutes. */
+const APPROVAL_TIMEOUT = 300_000;
 /** Milliseconds that closing may take to tell the devices. */
 const FAREWELL = 2_000;
 
@@ -49,12 +51,14 @@ export interface DialerOptions extends PeersOptions {
   readonly identity: ChannelIdentity;
   /** Milliseconds that a channel without a path is kept; default 300,000. 0: it is reset at once. */
   readonly resumeWindow?: number;
+  /** Milliseconds that a device may have somebody decide about a dial; default 300,000. */
+  readonly approvalTimeout?: number;
   readonly channel?: Omit<ChannelOptions, "announce" | "onDetached">;
   readonly log?: Log;
 }
 
 export interface DialOptions {
-  /** Milliseconds until the device must have answered; default 45,000. */
+  /** Milliseconds until the device must have answered, beside a wait for approval; default 45,000. */
   readonly timeout?: number;
   /** What it is for, as {@linkcode parseReason} takes it; relay and device are told. */
   readonly reason?: string;
@@ -67,6 +71,8 @@ interface OpenOptions {
   readonly signal: AbortSignal;
   readonly reason?: string;
   readonly resume?: Resumption;
+  /** The device asks somebody first, who has so many milliseconds. */
+  readonly onPending?: (timeout: number) => void;
 }
 
 /** A channel with what it takes to attach it again. */
@@ -110,9 +116,14 @@ export class Dialer {
     const action = `dial ${device}:${formatTarget(target)}`;
     const signal = this.#untilClosed(options.signal);
     try {
-      return await withDeadline({ action, timeout, signal }, async (signal) => {
+      return await withDeadline({ action, timeout, signal }, async (signal, extend) => {
         const link = await this.#options.links.link(timeout, signal);
-        const how = { action, signal, reason };
+        const onPending = (wait: number) => {
+          const most = Math.min(wait, this.#options.approvalTimeout ?? APPROVAL_TIMEOUT);
+          extend(most + timeout);
+          this.#log.warn("waiting for approval", { device, seconds: Math.ceil(most / 1_000) });
+        };
+        const how = { action, signal, reason, onPending };
         const { path, established } = await this.#open(link, device, target, how);
         const channel = new Channel({
           ...this.#options.channel,
@@ -224,7 +235,7 @@ export class Dialer {
     device: string,
     target: Target,
     peer: KnownPeer,
-    { action, signal, reason, resume }: OpenOptions,
+    { action, signal, reason, resume, onPending }: OpenOptions,
   ): Promise<
     { stream: MessageStream; established: Established } | Extract<Answer, { type: "stale" }>
   > {
@@ -237,11 +248,17 @@ export class Dialer {
     try {
       const dial: Dial = { type: "dial", ...subject, hello: handshake.hello, reason };
       await stream.send(resume ? { ...dial, resume: true } : dial);
-      const answer = await stream.receive(Answer, { action, limit: MAX_GREETING, signal });
+      const receive = () => stream.receive(Answer, { action, limit: MAX_GREETING, signal });
+      let answer = await receive();
+      if (answer.type === "pending") {
+        onPending?.(answer.timeout);
+        answer = await receive();
+      }
       if (answer.type === "refused") throw fromRefusal(answer, action);
       if (answer.type === "accepted") {
         return { stream, established: await handshake.finish(answer.hello) };
       }
+      if (answer.type === "pending") throw waitsTwice(action);
       await stream.close();
       return answer;
     } catch (cause) {
@@ -323,4 +340,8 @@ function deaf(action: string): TunnelError {
     state: "the device cannot read what was made for its key",
     remedy: "see that its credential and its key belong together: join it again",
   });
+}
+
+function waitsTwice(action: string): TunnelError {
+  return new TunnelError("protocol", { action, state: "the device has it wait twice" });
 }
