@@ -76,7 +76,10 @@ function define(cli: CAC, wrap: (level: Level, action: Action) => (...args: unkn
     .option("--allow <target>", "PORT or HOST:PORT, repeatable (default: 127.0.0.1:22)")
     .option("--approve", "have an operator who may decide about every new dial")
     .option("--approve-command <command>", "have a command decide: JSON on stdin, exit 0 accepts")
-    .option("--approve-timeout <duration>", "how long a decision may take (default: 2m)")
+    .option(
+      "--approve-timeout <duration>",
+      "how long a decision may take, at most 5m (default: 2m)",
+    )
     .option(window, windowHelp)
     .example("tunnel device --id x --allow 22 --allow 192.168.0.5:3389")
     .example('tunnel device --id x --approve-command "jq -e .reason"')

@@ -2,7 +2,7 @@
 
 import { DEFAULT_ALLOW, formatTarget } from "../core/allow.ts";
 import { Device } from "../core/device.ts";
-import { type ApprovalOptions, DEFAULT_APPROVAL_TIMEOUT } from "../core/approval.ts";
+import { APPROVAL_WAIT, type ApprovalOptions, DEFAULT_APPROVAL_TIMEOUT } from "../core/approval.ts";
 import { askOperators } from "../core/ask_operators.ts";
 import { superviseEndpoint } from "../core/endpoint.ts";
 import { TunnelError } from "../core/errors.ts";
@@ -13,9 +13,6 @@ import { askCommand } from "./approve_command.ts";
 import { AGENT, type Context, makeConnector } from "./context.ts";
 import { channelIdentityOf, claimOf, identityFor } from "./enrol.ts";
 import { print, stopSignal } from "./process.ts";
-
-/** Milliseconds; whoever dials is not kept waiting longer. */
-const MAX_APPROVAL_TIMEOUT = 3_600_000;
 
 export async function device(context: Context): Promise<void> {
   const { options, log } = context;
@@ -78,8 +75,8 @@ function approvalOf(
     ? "--approve and --approve-command exclude each other"
     : command?.trim() === ""
     ? "--approve-command is empty"
-    : timeout > MAX_APPROVAL_TIMEOUT
-    ? "--approve-timeout is more than an hour"
+    : timeout > APPROVAL_WAIT
+    ? "--approve-timeout is more than the 5m that relay and operator wait"
     : undefined;
   if (problem) throw new TunnelError("usage", { action: "start the device", state: problem });
   if (command !== undefined) return () => ({ ask: askCommand(command), timeout });

@@ -8,6 +8,8 @@ import type { Link } from "./link.ts";
 
 /** Milliseconds that a decision may take by default: 2 minutes. */
 export const DEFAULT_APPROVAL_TIMEOUT = 120_000;
+/** Milliseconds that relays and services wait for one by default: 5 minutes. */
+export const APPROVAL_WAIT = 300_000;
 /** Dials that are asked about at once. */
 const MAX_ASKED = 16;
 

@@ -1,11 +1,17 @@
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
+import * as v from "valibot";
 import { bounded } from "../tests/bounded.ts";
 import { failureOf } from "../tests/failure.ts";
-import { startFleet } from "../tests/fleet.ts";
+import { type Fleet, startFleet } from "../tests/fleet.ts";
+import { memoryPair } from "../transports/memory.ts";
 import type { PendingDial } from "./approval.ts";
+import { MessageStream } from "./control_stream.ts";
+import { openLink } from "./endpoint.ts";
 import { TunnelError } from "./errors.ts";
+import type { Link } from "./link.ts";
 import { type LogFields, SILENT } from "./log.ts";
+import type { Stream } from "./transport.ts";
 
 const test = suite("approval");
 
@@ -173,7 +179,57 @@ test("beyond the limit of questions at once dials are refused, and places free t
   await bounded("the others", Promise.all([waiting[1], third]));
 });
 
+test("a device that has a dial wait twice breaks the protocol, for relay and service", async () => {
+  const twice = async (stream: Stream) => {
+    const messages = new MessageStream(stream);
+    await messages.receive(v.any(), { action: "test" });
+    for (let i = 0; i < 2; i++) await messages.send({ type: "pending", timeout: 60_000 });
+  };
+  await using fleet = await startFleet();
+  const link = await rawDevice(fleet);
+  (async () => {
+    for await (const stream of link.session.incoming) twice(stream);
+  })();
+  const operator = await fleet.operator();
+  const error = await bounded("the dial", failureOf(fleet.dial(operator, "x", { port: 7 })));
+  assert.is(error.code, "protocol");
+  // The service finds it by itself where the relay does not.
+  const [near, far] = memoryPair();
+  far.incoming.getReader().read().then(({ value }) => twice(value!));
+  operator.session.openStream = () => near.openStream();
+  const dialer = await fleet.dialer(operator);
+  const found = await bounded("the dial", failureOf(dialer.dial("x", { port: 7 })));
+  assert.equal([found.code, found.parts.state], ["protocol", "the device has it wait twice"]);
+});
+
+test("an operator that speaks while its dial waits has given it up", async () => {
+  await using fleet = await startFleet();
+  const { ask, asked, stopped } = question();
+  await fleet.device("x", { approval: { ask } });
+  const operator = await fleet.operator();
+  const openStream = operator.session.openStream.bind(operator.session);
+  operator.session.openStream = async (options) => {
+    const { readable, writable } = await openStream(options);
+    const writer = writable.getWriter();
+    asked.then(() => writer.write(Uint8Array.of(0)));
+    const write = (chunk: Uint8Array) => writer.write(chunk);
+    return { readable, writable: new WritableStream({ write }) };
+  };
+  const dialer = await fleet.dialer(operator);
+  const error = await bounded("the dial", failureOf(dialer.dial("x", { port: 7 })));
+  assert.is(error.code, "protocol");
+  assert.match(error.message, /speaks before it is answered/);
+  await bounded("the end of the question", stopped);
+});
+
 test.run();
+
+/** A device x that signs in and serves nothing. */
+async function rawDevice({ member, url: relay, connector }: Fleet): Promise<Link> {
+  const { claim } = await member("device", "x");
+  const epoch = () => "A".repeat(22);
+  return await openLink({ relay, claim, connector, agent: "test", epoch });
+}
 
 /** A question that the test answers. */
 function question() {

@@ -1,6 +1,7 @@
 /** The service's half of dials: opens channels to devices' ports, and keeps them over any loss. */
 
 import { formatTarget, type Target } from "./allow.ts";
+import { APPROVAL_WAIT } from "./approval.ts";
 import { Backoff } from "./backoff.ts";
 import { Channel, type ChannelOptions } from "./channel/channel.ts";
 import { Path } from "./channel/path.ts";
@@ -24,8 +25,6 @@ import { fromRefusal } from "./refusal.ts";
 export const DEFAULT_RESUME_WINDOW = 300_000;
 /** Milliseconds until a device must have answered; more than a relay waits. */
 const DIAL_TIMEOUT = 45_000;
-/** Milliseconds that a device may have somebody decide about a dial by default: 5 minutes. */
-const APPROVAL_TIMEOUT = 300_000;
 /** Milliseconds that closing may take to tell the devices. */
 const FAREWELL = 2_000;
 
@@ -119,7 +118,7 @@ export class Dialer {
       return await withDeadline({ action, timeout, signal }, async (signal, extend) => {
         const link = await this.#options.links.link(timeout, signal);
         const onPending = (wait: number) => {
-          const most = Math.min(wait, this.#options.approvalTimeout ?? APPROVAL_TIMEOUT);
+          const most = Math.min(wait, this.#options.approvalTimeout ?? APPROVAL_WAIT);
           extend(most + timeout);
           this.#log.warn("waiting for approval", { device, seconds: Math.ceil(most / 1_000) });
         };

@@ -1,5 +1,6 @@
 /** The relay: admits sessions, keeps the registry of devices, and joins dials to devices. */
 
+import { APPROVAL_WAIT } from "../approval.ts";
 import { withDeadline } from "../deadline.ts";
 import { describe, toTunnelError, TunnelError } from "../errors.ts";
 import type { Log } from "../log.ts";
@@ -33,7 +34,7 @@ export const DEFAULT_RELAY_LIMITS: Readonly<RelayLimits> = {
   pending: 1_000,
   signInTimeout: 10_000,
   dialTimeout: 30_000,
-  approvalTimeout: 300_000,
+  approvalTimeout: APPROVAL_WAIT,
   approvals: 1_024,
   approvalsPerDevice: 16,
 };
