@@ -122,6 +122,28 @@ test("a command that does not decide is killed with all that it started", async 
   assert.is(target.connections, 0);
 });
 
+test("a device that ends takes the command along that it waits for", async () => {
+  await using dir = await tempDir();
+  const env = { TUNNEL_HOME: dir.path };
+  await using relay = tunnel(["relay", "--listen", "127.0.0.1:0"], { env });
+  await relay.line(/^relay ready/m);
+  const command = `sleep 1000 & echo pid $! >&2; wait`;
+  await using device = tunnel(
+    ["device", "--id", "x", "--allow", "9", "--approve-command", command],
+    {
+      env,
+    },
+  );
+  await device.line(/^device x online/m);
+  await using service = tunnel(connect(9), { env, keepStdin: true });
+  const pid = Number(await device.line(/^pid (\d+)$/m, "stderr"));
+  device.kill("SIGTERM");
+  assert.is((await bounded("the device", device.outcome())).code, 0);
+  await until("the command's end", () => isGone(pid));
+  // The device's last answer and the end of its session race.
+  assert.ok([1, 4].includes((await bounded("the service", service.outcome())).code));
+});
+
 test("a command that says far too much refuses by its first line", async () => {
   await using dir = await tempDir();
   const env = { TUNNEL_HOME: dir.path };
