@@ -37,6 +37,8 @@ export async function withDeadline<T>(
   let timer: ReturnType<typeof setTimeout> | undefined;
   const extend = (timeout: number) => {
     clearTimeout(timer);
+    // Work that goes on in spite of its signal has nobody left to wait for it.
+    if (controller.signal.aborted) return;
     const state = `no answer within ${formatMs(timeout)}`;
     timer = setTimeout(() => stop(new TunnelError("timeout", { action, state, remedy })), timeout);
   };
