@@ -1,9 +1,12 @@
 /** The library's public exports, and nothing else. */
 
 export { DEFAULT_ALLOW, formatTarget, type Target } from "./core/allow.ts";
+export type { ApprovalOptions, PendingDial } from "./core/approval.ts";
+export { askOperators } from "./core/ask_operators.ts";
 export { Channel, type ChannelOptions } from "./core/channel/channel.ts";
-export type { DeviceInfo, Principal } from "./core/control.ts";
+export type { DeviceInfo, Principal, WaitingDial } from "./core/control.ts";
 export type { ChannelIdentity } from "./core/channel/handshake.ts";
+export { decideDial, type NamedDial, waitingDials } from "./core/decide.ts";
 export { Device, type DeviceOptions, type TargetConnector } from "./core/device.ts";
 export { Dialer, type DialerOptions, type DialOptions, type LinkSource } from "./core/dialer.ts";
 export { type Duplex, join, type Transferred } from "./core/duplex.ts";
@@ -28,6 +31,7 @@ export {
 export type { Claim, Link } from "./core/link.ts";
 export type { Log, LogFields } from "./core/log.ts";
 export { StaticKey } from "./core/noise/static_key.ts";
+export type { MayApprove } from "./core/relay/approvals.ts";
 export { Relay, type RelayLimits, type RelayOptions } from "./core/relay/relay.ts";
 export type { Store } from "./core/store.ts";
 export { Supervisor, type SupervisorOptions } from "./core/supervisor.ts";

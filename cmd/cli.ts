@@ -2,6 +2,7 @@
 
 import { type CAC, cac } from "cac";
 import { exitCode, toTunnelError, TunnelError } from "../core/errors.ts";
+import { approvals, approve, deny } from "./approvals.ts";
 import { protectValues, readOptions } from "./argv.ts";
 import { connect } from "./connect.ts";
 import { type Context, makeContext, VERSION } from "./context.ts";
@@ -50,6 +51,8 @@ function define(cli: CAC, wrap: (level: Level, action: Action) => (...args: unkn
   const join = "--join <string>";
   const window = "--resume-window <duration>";
   const windowHelp = "how long connections outlive the path under them (default: 5m)";
+  const reason = "--reason <text>";
+  const reasonHelp = "what it is for, told to relay and device, 200 characters at most";
   const joinHelp = "join string, @FILE that holds one, or - for stdin";
 
   cli.command("relay", "Run the meeting point of devices and operators")
@@ -71,22 +74,32 @@ function define(cli: CAC, wrap: (level: Level, action: Action) => (...args: unkn
     .option("--id <id>", "the device's ID")
     .option(join, joinHelp)
     .option("--allow <target>", "PORT or HOST:PORT, repeatable (default: 127.0.0.1:22)")
+    .option("--approve", "have an operator who may decide about every new dial")
+    .option("--approve-command <command>", "have a command decide: JSON on stdin, exit 0 accepts")
+    .option(
+      "--approve-timeout <duration>",
+      "how long a decision may take, at most 5m (default: 2m)",
+    )
     .option(window, windowHelp)
     .example("tunnel device --id x --allow 22 --allow 192.168.0.5:3389")
+    .example('tunnel device --id x --approve-command "jq -e .reason"')
     .action(wrap("info", device));
   reach(cli.command("connect <device> <target>", "Reach a port of a device, or a host beside it"))
     .option("--listen <address>", "local PORT or HOST:PORT (default: a free port on 127.0.0.1)")
     .option("--stdio", "carry stdin and stdout, for ssh's ProxyCommand")
     .option("--verbose", "show the device's key on stderr")
     .option("--pin", "hold the device to the key it has the first time")
+    .option(reason, reasonHelp)
     .option(window, windowHelp)
     .option(join, joinHelp)
     .example("tunnel connect x 22 --listen 2222")
+    .example('tunnel connect x 22 --reason "ticket 4711"')
     .action(wrap("warn", connect));
   reach(
     cli.command("ssh <destination>", "Log in to a device: [USER@]ID, then -- and ssh's arguments"),
   )
     .option("--port <port>", "the device's SSH port (default: 22)")
+    .option(reason, reasonHelp)
     .example("tunnel ssh root@x -- uname -a")
     .action(
       wrap(
@@ -98,6 +111,16 @@ function define(cli: CAC, wrap: (level: Level, action: Action) => (...args: unkn
     .option("--json", "as JSON")
     .example("tunnel devices --json")
     .action(wrap("warn", devices));
+  reach(cli.command("approvals", "List the dials that wait for your decision"))
+    .option("--json", "as JSON")
+    .example("tunnel approvals --json")
+    .action(wrap("warn", approvals));
+  reach(cli.command("approve <id>", "Let a dial in that waits for your decision"))
+    .example("tunnel approve 3f9a0c12b4d87e65")
+    .action(wrap("warn", approve));
+  reach(cli.command("deny <id>", "Turn a dial away that waits for your decision"))
+    .example("tunnel deny 3f9a0c12b4d87e65")
+    .action(wrap("warn", deny));
   reach(cli.command("doctor", "Say what of UDP, TCP, proxy and certificate works"))
     .option("--relay <url>", "the relay to test (default: the one this home knows)")
     .example("tunnel doctor --relay tunnel://relay.example.com")

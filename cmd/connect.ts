@@ -3,7 +3,7 @@
 import { formatTarget, type Target } from "../core/allow.ts";
 import { type Duplex, join } from "../core/duplex.ts";
 import { toTunnelError } from "../core/errors.ts";
-import { parseDeviceId, parseTarget } from "../core/names.ts";
+import { parseDeviceId, parseReason, parseTarget } from "../core/names.ts";
 import { listenTcp } from "../transports/tcp/tcp.ts";
 import type { Context } from "./context.ts";
 import { parseListen } from "./parse.ts";
@@ -18,17 +18,33 @@ export async function connect(
   const id = parseDeviceId(deviceText);
   const target = parseTarget(targetText);
   const address = parseListen(context.options.text("listen") ?? "0", "127.0.0.1");
+  const reason = reasonOf(context);
   await withService(
     context,
     (service) =>
       context.options.flag("stdio")
-        ? overStdio(service, id, target)
-        : overListener(context, service, id, target, address),
+        ? overStdio(service, id, target, reason)
+        : overListener(context, service, id, target, reason, address),
   );
 }
 
-async function overStdio(service: Service, id: string, target: Target): Promise<void> {
-  const channel = await service.dialer.dial(id, target, { signal: service.stop });
+/**
+ * What `--reason` says.
+ *
+ * @throws {TunnelError} `usage`
+ */
+export function reasonOf({ options }: Context): string | undefined {
+  const text = options.text("reason");
+  return text === undefined ? undefined : parseReason(text);
+}
+
+async function overStdio(
+  service: Service,
+  id: string,
+  target: Target,
+  reason: string | undefined,
+): Promise<void> {
+  const channel = await service.dialer.dial(id, target, { reason, signal: service.stop });
   await join(stdioDuplex(), channel);
   await channel.closed;
 }
@@ -38,6 +54,7 @@ async function overListener(
   service: Service,
   id: string,
   target: Target,
+  reason: string | undefined,
   address: { hostname: string; port: number },
 ): Promise<void> {
   const { supervisor, dialer, stop } = service;
@@ -46,7 +63,7 @@ async function overListener(
   const name = `${id}:${formatTarget(target)}`;
   await using listener = await listenTcp(address, async (local: Duplex) => {
     try {
-      const channel = await dialer.dial(id, target, { signal: stop });
+      const channel = await dialer.dial(id, target, { reason, signal: stop });
       const { sent, received } = await join(local, channel);
       log.info("connection ended", { to: name, sent, received });
     } catch (cause) {

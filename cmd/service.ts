@@ -6,6 +6,7 @@ import { superviseEndpoint } from "../core/endpoint.ts";
 import { abortError } from "../core/deadline.ts";
 import { Verifier } from "../core/identity/credential.ts";
 import { parseDuration, parseRelayUrl } from "../core/names.ts";
+import type { Claim } from "../core/link.ts";
 import type { Supervisor } from "../core/supervisor.ts";
 import { AGENT, type Context, makeConnector } from "./context.ts";
 import { channelIdentityOf, claimOf, identityFor } from "./enrol.ts";
@@ -18,6 +19,8 @@ export const LINK_TIMEOUT = 20_000;
 export interface Service {
   readonly supervisor: Supervisor;
   readonly dialer: Dialer;
+  /** Who this operator is. */
+  readonly claim: Claim;
   /** Fires when the command is to end. */
   readonly stop: AbortSignal;
 }
@@ -33,12 +36,13 @@ export async function withService<T>(
   const { log, options } = context;
   const stop = stopSignal();
   const identity = await identityFor(context, "operator", undefined, stop);
+  const claim = await claimOf(identity);
   // The channels are closed before the session that says so to their other ends.
   const ending = new AbortController();
   const first = Promise.withResolvers<void>();
   const supervisor = superviseEndpoint({
     relay: parseRelayUrl(identity.relay),
-    claim: await claimOf(identity),
+    claim,
     connector: await makeConnector(context, identity),
     agent: AGENT,
     // With --stdio stderr is the terminal of somebody who is logged in: what mends itself is no
@@ -64,7 +68,7 @@ export async function withService<T>(
   failed.catch(() => {}); // Met by the race below, unless the work was done before.
   try {
     await untilAborted(first.promise, stop, "connect");
-    const working = Promise.race([work({ supervisor, dialer, stop }), failed]);
+    const working = Promise.race([work({ supervisor, dialer, claim, stop }), failed]);
     return await untilAborted(working, stop, "run");
   } catch (cause) {
     // What the signal cut short is not a failure of its own.

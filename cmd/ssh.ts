@@ -2,6 +2,7 @@
 
 import { TunnelError } from "../core/errors.ts";
 import { parseDeviceId } from "../core/names.ts";
+import { reasonOf } from "./connect.ts";
 import type { Context } from "./context.ts";
 
 export async function ssh(
@@ -16,6 +17,8 @@ export async function ssh(
   const proxy = [...ownCommand(), "connect", id, port, "--stdio"].map(quote).join(" ");
   // By the environment and not as arguments: a proxy's password must not show in `ps`.
   const env: Record<string, string> = { TUNNEL_HOME: home.path };
+  const reason = reasonOf(context);
+  if (reason !== undefined) env.TUNNEL_REASON = reason;
   for (const name of ["transport", "proxy"]) {
     const value = options.text(name);
     if (value !== undefined) env[`TUNNEL_${name.toUpperCase()}`] = value;

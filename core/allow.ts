@@ -1,7 +1,8 @@
 /** The device's own list of what it offers: checked at every dial, whatever the relay has said. */
 
 import { TunnelError } from "./errors.ts";
-import type { Target } from "./names.ts";
+import { forbiddenAddress } from "./forbidden.ts";
+import { canonicalHost, type Target } from "./names.ts";
 
 export type { Target };
 
@@ -25,6 +26,31 @@ export function allowedAddress(
     action: "dial",
     state: `the device does not allow ${wanted.hostname}:${wanted.port}`,
     remedy: `start it with --allow ${target.host ? `${target.host}:` : ""}${target.port}`,
+  });
+}
+
+/**
+ * Has the last word on an address that a target of the list has led to, once it is resolved: what
+ * nobody means by accident must be named on the list itself.
+ *
+ * @throws {TunnelError} `target`
+ */
+export function checkAddress(
+  allow: readonly Target[],
+  { hostname, port }: { hostname: string; port: number },
+  ip: string,
+): void {
+  const what = forbiddenAddress(ip);
+  if (what === undefined) return;
+  const host = canonicalHost(ip.replace(/%.*$/, "")) ?? ip;
+  const isNamed = allow.map(address).some((entry) =>
+    entry.port === port && entry.hostname === host
+  );
+  if (isNamed) return;
+  throw new TunnelError("target", {
+    action: `connect to ${formatTarget({ host: hostname, port })}`,
+    state: `the device does not connect to ${ip}, ${what}`,
+    remedy: `if it is meant, start it with --allow ${formatTarget({ host, port })}`,
   });
 }
 

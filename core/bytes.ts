@@ -9,10 +9,12 @@ const EMPTY = new Uint8Array(0);
  * stream's reader from construction until {@linkcode ByteReader.cancel} or the end.
  */
 export class ByteReader {
-  readonly #reader: ReadableStreamDefaultReader<Uint8Array>;
+  readonly #readable: ReadableStream<Uint8Array>;
+  #reader: ReadableStreamDefaultReader<Uint8Array>;
   #chunk: Uint8Array = EMPTY;
 
   constructor(readable: ReadableStream<Uint8Array>) {
+    this.#readable = readable;
     this.#reader = readable.getReader();
   }
 
@@ -60,6 +62,33 @@ export class ByteReader {
       this.#chunk = chunk.subarray(used);
     }
     return whole;
+  }
+
+  /**
+   * Waits until there is something to read, which stays to be read: true for bytes, false for the end
+   * of the stream. Nothing else may read meanwhile; when the signal fires it may again.
+   *
+   * @throws the stream's error, or anything once the signal has fired
+   */
+  async ready(signal: AbortSignal): Promise<boolean> {
+    if (this.#chunk.length > 0) return true;
+    // A read cannot be taken back, but a reader can: the stream keeps what it has not handed over.
+    const stop = () => {
+      this.#reader.releaseLock();
+      this.#reader = this.#readable.getReader();
+    };
+    signal.addEventListener("abort", stop, { once: true });
+    try {
+      for (;;) {
+        const { value, done } = await this.#reader.read();
+        if (done) return false;
+        if (value.length === 0) continue;
+        this.#chunk = value;
+        return true;
+      }
+    } finally {
+      signal.removeEventListener("abort", stop);
+    }
   }
 
   /** Gives the stream up, and with it what was read of it but not used. */

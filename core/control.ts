@@ -10,7 +10,8 @@
  */
 
 import * as v from "valibot";
-import { AgreementJwk, PublicJwk } from "./identity/keys.ts";
+import { AgreementJwk, BASE64URL_32, PublicJwk } from "./identity/keys.ts";
+import { MAX_REASON, REASON } from "./names.ts";
 
 /** Protocol versions this build speaks, best first. */
 export const VERSIONS: readonly number[] = [1];
@@ -24,7 +25,14 @@ const token = text(4_096);
 /** 16 random bytes that a device counts its dials by; see `core/channel/freshness.ts`. */
 const epoch = v.pipe(v.string(), v.regex(/^[A-Za-z0-9_-]{22}$/, "16 bytes in base64url"));
 /** A Noise message, base64url. */
-const handshake = v.pipe(text(6_000), v.regex(/^[A-Za-z0-9_-]+$/, "base64url"));
+const handshake = v.pipe(text(6_700), v.regex(/^[A-Za-z0-9_-]+$/, "base64url"));
+
+const digest = v.pipe(v.string(), v.regex(BASE64URL_32, "32 bytes in base64url"));
+/** What people name a dial by; see `core/identity/decision.ts`. */
+const dialId = v.pipe(v.string(), v.regex(/^[0-9a-f]{16}$/, "16 hexadecimal digits"));
+
+/** Why an operator dials, in their own words. */
+export const Reason = v.pipe(text(MAX_REASON), v.regex(REASON, "a line of text"));
 
 /** How a refusal is classed; a subset of `ErrorCode`. */
 export const RefusalCode = v.picklist([
@@ -92,6 +100,32 @@ export const SignedIn = v.variant("type", [
   Refused,
 ]);
 
+const target = {
+  /** A host beside the device; the device itself when absent. */
+  host: v.optional(v.pipe(v.string(), v.minLength(1), v.maxLength(253))),
+  port,
+  protocol: v.literal("tcp"),
+};
+
+/** A dial that a device asks operators about: all that they are shown, and what they sign. */
+const asked = {
+  /** Who dials. */
+  operator: name,
+  ...target,
+  reason: v.optional(Reason),
+  epoch,
+  /** The SHA-256 of its hello, base64url. */
+  hello: digest,
+};
+
+/** The same as the relay shows it. Times are milliseconds since 1970. */
+export const WaitingDial = v.object({ device: name, ...asked, since: count, until: count });
+export type WaitingDial = v.InferOutput<typeof WaitingDial>;
+
+/** What an operator has decided, signed (`core/identity/decision.ts`), and who that is. */
+export const Decision = v.object({ decision: text(1_024), credential: token });
+export type Decision = v.InferOutput<typeof Decision>;
+
 /** What a client asks on the control stream; answered in any order, by `id`. */
 export const Request = v.variant("type", [
   v.object({ type: v.literal("ping"), id: count }),
@@ -103,6 +137,24 @@ export const Request = v.variant("type", [
     id: count,
     /** Devices whose ID sorts after this one. */
     after: v.optional(name),
+  }),
+  /** A device has operators decide about a dial; answered when one has. Milliseconds that they have. */
+  v.object({ type: v.literal("approval"), id: count, ...asked, timeout: count }),
+  /** The dial was given up. */
+  v.object({ type: v.literal("withdraw"), id: count, hello: digest }),
+  v.object({
+    type: v.literal("approvals"),
+    id: count,
+    /** Dials whose ID sorts after this one. */
+    after: v.optional(dialId),
+  }),
+  v.object({
+    type: v.literal("approve"),
+    id: count,
+    dial: dialId,
+    /** As in the decision, which is for the device to read. */
+    accept: v.boolean(),
+    ...Decision.entries,
   }),
 ]);
 export type Request = v.InferOutput<typeof Request>;
@@ -133,16 +185,17 @@ export const Reply = v.variant("type", [
     /** There is more: ask again with `after` the last one. */
     more: v.boolean(),
   }),
+  v.object({ type: v.literal("decision"), id: count, ...Decision.entries }),
+  v.object({
+    type: v.literal("approvals"),
+    id: count,
+    dials: v.array(WaitingDial),
+    more: v.boolean(),
+  }),
+  v.object({ type: v.literal("done"), id: count }),
   v.object({ ...Refused.entries, id: count }),
 ]);
 export type Reply = v.InferOutput<typeof Reply>;
-
-const target = {
-  /** A host beside the device; the device itself when absent. */
-  host: v.optional(v.pipe(v.string(), v.minLength(1), v.maxLength(253))),
-  port,
-  protocol: v.literal("tcp"),
-};
 
 /** What service and device say to each other in a dial; a relay only hands it on. */
 const channel = {
@@ -150,6 +203,8 @@ const channel = {
   epoch,
   /** The first message of the handshake. */
   hello: handshake,
+  /** As in the first message, which the device holds it to. */
+  reason: v.optional(Reason),
 };
 
 /** Opens a stream for one connection to a target, as the service sends it to the relay. */
@@ -171,6 +226,8 @@ export type Offer = v.InferOutput<typeof Offer>;
 export const Answer = v.variant("type", [
   /** With the second message of the handshake. */
   v.object({ type: v.literal("accepted"), hello: handshake }),
+  /** Somebody is asked; another answer follows. Milliseconds that they have. */
+  v.object({ type: v.literal("pending"), timeout: count }),
   /** The hello was made for another epoch or key of the device: dial again with these. */
   v.object({ type: v.literal("stale"), ...Peer.entries }),
   Refused,

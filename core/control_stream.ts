@@ -74,6 +74,31 @@ export class MessageStream {
     });
   }
 
+  /**
+   * Runs work for which the other end waits and says nothing: the work's signal fires when it leaves,
+   * or speaks all the same.
+   *
+   * @throws {TunnelError} `aborted` or `protocol` when that comes first; what `work` threw
+   */
+  async meanwhile<T>(action: string, work: (signal: AbortSignal) => Promise<T>): Promise<T> {
+    const stop = new AbortController();
+    const watch = new AbortController();
+    const disturb = (error: TunnelError): never => {
+      stop.abort(error);
+      throw error;
+    };
+    const disturbed = this.#reader.ready(watch.signal).then(
+      (spoke) => disturb(spoke ? interrupted(action) : left(action)),
+      (cause) => disturb(left(action, cause)),
+    );
+    try {
+      return await Promise.race([work(stop.signal), disturbed]);
+    } finally {
+      // From here on the stream may be read again.
+      watch.abort();
+    }
+  }
+
   /** Gives up the stream, and with it what was read but not used. */
   detach(): { reader: ByteReader; writable: WritableStream<Uint8Array> } {
     this.#writer.releaseLock();
@@ -95,4 +120,15 @@ export class MessageStream {
     const closing = this.#writer.close().catch(() => {}); // Already failed: nothing left to end.
     await Promise.all([closing, this.#reader.cancel()]);
   }
+}
+
+function left(action: string, cause?: unknown): TunnelError {
+  return new TunnelError("aborted", { action, state: "the other end has given it up", cause });
+}
+
+function interrupted(action: string): TunnelError {
+  return new TunnelError("protocol", {
+    action,
+    state: "the other end speaks before it is answered",
+  });
 }

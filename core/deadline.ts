@@ -17,15 +17,16 @@ export interface DeadlineOptions {
 /**
  * Runs `work` with a signal that fires when the time is up or the caller cancels. The result is
  * awaited only until then, so that work which ignores its signal cannot hold the caller; such work
- * must release what it holds by itself when the signal fires.
+ * must release what it holds by itself when the signal fires. Work that is told to wait may have its
+ * time begin anew: `extend` gives it so many milliseconds from now.
  *
  * @throws {TunnelError} `timeout` or `aborted`, or what `work` threw
  */
 export async function withDeadline<T>(
   options: DeadlineOptions,
-  work: (signal: AbortSignal) => Promise<T>,
+  work: (signal: AbortSignal, extend: (timeout: number) => void) => Promise<T>,
 ): Promise<T> {
-  const { action, timeout, signal, remedy } = options;
+  const { action, signal, remedy } = options;
   throwIfAborted(signal, action);
   const controller = new AbortController();
   const { promise: stopped, reject } = Promise.withResolvers<never>();
@@ -33,21 +34,19 @@ export async function withDeadline<T>(
     reject(error);
     controller.abort(error);
   };
-  const timer = setTimeout(
-    () =>
-      stop(
-        new TunnelError("timeout", {
-          action,
-          state: `no answer within ${formatMs(timeout)}`,
-          remedy,
-        }),
-      ),
-    timeout,
-  );
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const extend = (timeout: number) => {
+    clearTimeout(timer);
+    // Work that goes on in spite of its signal has nobody left to wait for it.
+    if (controller.signal.aborted) return;
+    const state = `no answer within ${formatMs(timeout)}`;
+    timer = setTimeout(() => stop(new TunnelError("timeout", { action, state, remedy })), timeout);
+  };
+  extend(options.timeout);
   const onAbort = () => stop(abortError(signal!, action));
   signal?.addEventListener("abort", onAbort, { once: true });
   try {
-    return await Promise.race([work(controller.signal), stopped]);
+    return await Promise.race([work(controller.signal, extend), stopped]);
   } finally {
     clearTimeout(timer);
     signal?.removeEventListener("abort", onAbort);

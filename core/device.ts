@@ -1,6 +1,7 @@
 /** The device's half of dials: checks them on its own, connects to targets, and carries the bytes. */
 
 import { allowedAddress, formatTarget, type Target } from "./allow.ts";
+import { Approval, type ApprovalOptions } from "./approval.ts";
 import { Channel, type ChannelOptions } from "./channel/channel.ts";
 import { Freshness } from "./channel/freshness.ts";
 import type { ChannelIdentity, Response } from "./channel/handshake.ts";
@@ -33,6 +34,8 @@ export interface DeviceOptions {
   /** What may be dialled; nothing else is. */
   readonly allow: readonly Target[];
   readonly connect: TargetConnector;
+  /** Who is asked about every new dial; without it nobody is. */
+  readonly approval?: ApprovalOptions;
   readonly log: Log;
   /** Milliseconds to read an offer, and to reach a target; default 10,000. */
   readonly timeout?: number;
@@ -42,15 +45,18 @@ export interface DeviceOptions {
 }
 
 /** What a dial says of itself, for the log. */
-type Facts = Record<string, string>;
+type Facts = Record<string, string | undefined>;
 
 export class Device {
   readonly #options: DeviceOptions;
   readonly #freshness = new Freshness();
   readonly #channels: ChannelTable;
+  readonly #approval: Approval | undefined;
+  readonly #closed = new AbortController();
 
   constructor(options: DeviceOptions) {
     this.#options = options;
+    this.#approval = options.approval && new Approval(options.approval);
     this.#channels = new ChannelTable(options.resumeWindow ?? DEFAULT_RESUME_WINDOW);
   }
 
@@ -79,6 +85,7 @@ export class Device {
       action: "use the channel",
       state: "the device is shutting down",
     });
+    this.#closed.abort(error);
     const held = [...this.#channels];
     for (const { channel } of held) channel.reset(error);
     const told = held.filter(({ channel }) => channel.path).map(({ channel }) => channel.released);
@@ -98,6 +105,7 @@ export class Device {
       const offer = await messages.receive(Offer, options);
       facts.operator = offer.operator;
       facts.target = formatTarget(offer);
+      facts.reason = offer.reason;
       const response = await authenticate(offer, this.#options, this.#freshness);
       if (!response) {
         const { epoch } = this.#freshness;
@@ -108,8 +116,10 @@ export class Device {
       }
       const address = allowedAddress(this.#options.allow, offer);
       this.#freshness.admit(offer.hello);
-      if (response.resume) await this.#resume(response, messages, facts, release);
-      else await this.#open(response, address, messages, facts, release);
+      if (response.resume) return await this.#resume(response, messages, facts, release);
+      const dial = { device: this.#options.id, offer, link };
+      facts.approved = await this.#approval?.decide(dial, messages, this.#closed.signal);
+      await this.#open(response, address, messages, facts, release);
     } catch (cause) {
       const error = toTunnelError(cause, "serve a dial", "target");
       log.info("dial refused", { ...facts, why: error.parts.state });
@@ -126,8 +136,7 @@ export class Device {
     facts: Facts,
     release: () => void,
   ): Promise<void> {
-    const { connect, timeout = 10_000 } = this.#options;
-    const target = await reach(address, connect, timeout);
+    const target = await reach(address, this.#options, this.#options.timeout ?? 10_000);
     try {
       const { hello, established } = await response.accept(0);
       await messages.send({ type: "accepted", hello });

@@ -1,6 +1,7 @@
 /** The service's half of dials: opens channels to devices' ports, and keeps them over any loss. */
 
 import { formatTarget, type Target } from "./allow.ts";
+import { APPROVAL_WAIT } from "./approval.ts";
 import { Backoff } from "./backoff.ts";
 import { Channel, type ChannelOptions } from "./channel/channel.ts";
 import { Path } from "./channel/path.ts";
@@ -49,14 +50,28 @@ export interface DialerOptions extends PeersOptions {
   readonly identity: ChannelIdentity;
   /** Milliseconds that a channel without a path is kept; default 300,000. 0: it is reset at once. */
   readonly resumeWindow?: number;
+  /** Milliseconds that a device may have somebody decide about a dial; default 300,000. */
+  readonly approvalTimeout?: number;
   readonly channel?: Omit<ChannelOptions, "announce" | "onDetached">;
   readonly log?: Log;
 }
 
 export interface DialOptions {
-  /** Milliseconds until the device must have answered; default 45,000. */
+  /** Milliseconds until the device must have answered, beside a wait for approval; default 45,000. */
   readonly timeout?: number;
+  /** What it is for, as {@linkcode parseReason} takes it; relay and device are told. */
+  readonly reason?: string;
   readonly signal?: AbortSignal;
+}
+
+/** How a path is asked for. */
+interface OpenOptions {
+  readonly action: string;
+  readonly signal: AbortSignal;
+  readonly reason?: string;
+  readonly resume?: Resumption;
+  /** The device asks somebody first, who has so many milliseconds. */
+  readonly onPending?: (timeout: number) => void;
 }
 
 /** A channel with what it takes to attach it again. */
@@ -64,6 +79,7 @@ interface Entry {
   readonly channel: Channel;
   readonly device: string;
   readonly target: Target;
+  readonly reason: string | undefined;
   readonly established: Established;
   attempt: number;
   /** The link under its current path. */
@@ -95,13 +111,19 @@ export class Dialer {
    * @throws {TunnelError} `unknown`, `offline`, `target`, `refused`, `timeout`, `reset`, `aborted`
    */
   async dial(device: string, target: Target, options: DialOptions = {}): Promise<Channel> {
-    const { timeout = DIAL_TIMEOUT } = options;
+    const { timeout = DIAL_TIMEOUT, reason } = options;
     const action = `dial ${device}:${formatTarget(target)}`;
     const signal = this.#untilClosed(options.signal);
     try {
-      return await withDeadline({ action, timeout, signal }, async (signal) => {
+      return await withDeadline({ action, timeout, signal }, async (signal, extend) => {
         const link = await this.#options.links.link(timeout, signal);
-        const { path, established } = await this.#open(link, device, target, { action, signal });
+        const onPending = (wait: number) => {
+          const most = Math.min(wait, this.#options.approvalTimeout ?? APPROVAL_WAIT);
+          extend(most + timeout);
+          this.#log.warn("waiting for approval", { device, seconds: Math.ceil(most / 1_000) });
+        };
+        const how = { action, signal, reason, onPending };
+        const { path, established } = await this.#open(link, device, target, how);
         const channel = new Channel({
           ...this.#options.channel,
           announce: true,
@@ -111,6 +133,7 @@ export class Dialer {
           channel,
           device,
           target,
+          reason,
           established,
           attempt: 0,
           link,
@@ -181,13 +204,14 @@ export class Dialer {
     link: Link,
     device: string,
     target: Target,
-    { action, signal, resume }: { action: string; signal: AbortSignal; resume?: Resumption },
+    options: OpenOptions,
   ): Promise<{ path: Path; established: Established }> {
+    const { action, signal } = options;
     const release = link.hold();
     try {
       let peer = await this.#peers.find(device, link, signal);
       for (let first = true;; first = false) {
-        const made = await this.#offer(link, device, target, peer, { action, signal, resume });
+        const made = await this.#offer(link, device, target, peer, options);
         if ("stream" in made) {
           const { reader, writable } = made.stream.detachBlocks();
           const { established } = made;
@@ -210,23 +234,30 @@ export class Dialer {
     device: string,
     target: Target,
     peer: KnownPeer,
-    { action, signal, resume }: { action: string; signal: AbortSignal; resume?: Resumption },
+    { action, signal, reason, resume, onPending }: OpenOptions,
   ): Promise<
     { stream: MessageStream; established: Established } | Extract<Answer, { type: "stale" }>
   > {
     const { host, port } = target;
     const { epoch } = peer;
     const subject = { device, host, port, protocol: "tcp", epoch } as const;
-    const handshake = await initiate(this.#options.identity, peer.key, subject, resume);
+    const { identity } = this.#options;
+    const handshake = await initiate(identity, peer.key, subject, resume, reason);
     const stream = new MessageStream(await link.session.openStream({ signal }));
     try {
-      const dial: Dial = { type: "dial", ...subject, hello: handshake.hello };
+      const dial: Dial = { type: "dial", ...subject, hello: handshake.hello, reason };
       await stream.send(resume ? { ...dial, resume: true } : dial);
-      const answer = await stream.receive(Answer, { action, limit: MAX_GREETING, signal });
+      const receive = () => stream.receive(Answer, { action, limit: MAX_GREETING, signal });
+      let answer = await receive();
+      if (answer.type === "pending") {
+        onPending?.(answer.timeout);
+        answer = await receive();
+      }
       if (answer.type === "refused") throw fromRefusal(answer, action);
       if (answer.type === "accepted") {
         return { stream, established: await handshake.finish(answer.hello) };
       }
+      if (answer.type === "pending") throw waitsTwice(action);
       await stream.close();
       return answer;
     } catch (cause) {
@@ -268,14 +299,15 @@ export class Dialer {
   }
 
   async #attach(entry: Entry, link: Link, signal: AbortSignal): Promise<void> {
-    const { channel, device, target, established } = entry;
+    const { channel, device, target, reason, established } = entry;
     const began = performance.now();
     entry.attaching = true;
     try {
       const { id, secret } = established;
       const resume = { id, secret, attempt: ++entry.attempt, received: channel.received };
       const action = `resume the channel to ${device}`;
-      const opened = await this.#open(link, device, target, { action, signal, resume });
+      const how = { action, signal, reason, resume };
+      const opened = await this.#open(link, device, target, how);
       entry.link = link;
       channel.attach(opened.path, opened.established.received);
       const took = Math.round(performance.now() - began);
@@ -307,4 +339,8 @@ function deaf(action: string): TunnelError {
     state: "the device cannot read what was made for its key",
     remedy: "see that its credential and its key belong together: join it again",
   });
+}
+
+function waitsTwice(action: string): TunnelError {
+  return new TunnelError("protocol", { action, state: "the device has it wait twice" });
 }

@@ -28,7 +28,7 @@ export type ErrorCode =
   | "timeout"
   /** The stream, channel or session ended before it was finished. */
   | "reset"
-  /** The channel that was to be resumed is over at its other end. */
+  /** The channel that was to be resumed, or the dial that was to be decided about, is over. */
   | "gone"
   /** The session was closed in order. */
   | "closed"

@@ -177,7 +177,7 @@ export class Link {
   /** The round trip to the relay and back through its engine, milliseconds. */
   async ping(signal?: AbortSignal): Promise<number> {
     const began = performance.now();
-    await this.#request({ type: "ping", id: 0 }, signal);
+    await this.request({ type: "ping", id: 0 }, { signal });
     return performance.now() - began;
   }
 
@@ -187,7 +187,7 @@ export class Link {
    * @throws {TunnelError} `unknown`
    */
   async device(id: string, signal?: AbortSignal): Promise<DeviceInfo> {
-    const reply = await this.#request({ type: "device", id: 0, device: id }, signal);
+    const reply = await this.request({ type: "device", id: 0, device: id }, { signal });
     if (reply.type !== "device") throw unasked();
     return reply.device;
   }
@@ -198,7 +198,7 @@ export class Link {
    * @throws {TunnelError} `unknown`, `offline`
    */
   async peer(device: string, signal?: AbortSignal): Promise<Peer> {
-    const reply = await this.#request({ type: "peer", id: 0, device }, signal);
+    const reply = await this.request({ type: "peer", id: 0, device }, { signal });
     if (reply.type !== "peer") throw unasked();
     return reply;
   }
@@ -208,14 +208,23 @@ export class Link {
     const devices: DeviceInfo[] = [];
     for (;;) {
       const after = devices.at(-1)?.id;
-      const page = await this.#request({ type: "devices", id: 0, after }, signal);
+      const page = await this.request({ type: "devices", id: 0, after }, { signal });
       if (page.type !== "devices") throw unasked();
       devices.push(...page.devices);
       if (!page.more || page.devices.length === 0) return devices;
     }
   }
 
-  async #request(request: Request, signal?: AbortSignal): Promise<Reply> {
+  /**
+   * Asks the relay something; the request's `id` is given here.
+   *
+   * @param options.timeout milliseconds; default 10,000
+   * @throws {TunnelError} as the relay refused; `limit`, `timeout`, `reset`, `closed`, `aborted`
+   */
+  async request(
+    request: Request,
+    { timeout = ANSWER_TIMEOUT, signal }: { timeout?: number; signal?: AbortSignal } = {},
+  ): Promise<Reply> {
     const action = `ask the relay for ${request.type}`;
     if (this.#pending.size >= MAX_REQUESTS) {
       throw new TunnelError("limit", { action, state: `${MAX_REQUESTS} requests are under way` });
@@ -224,7 +233,7 @@ export class Link {
     const answer = Promise.withResolvers<Reply>();
     this.#pending.set(id, answer);
     try {
-      const reply = await withDeadline({ action, timeout: ANSWER_TIMEOUT, signal }, async () => {
+      const reply = await withDeadline({ action, timeout, signal }, async () => {
         await this.#control.send({ ...request, id });
         return await answer.promise;
       });
@@ -275,7 +284,8 @@ function endOf(info: CloseInfo, action: string): TunnelError {
   }
 }
 
-function unasked(): TunnelError {
+/** The relay's answer is not one to the question. */
+export function unasked(): TunnelError {
   return new TunnelError("protocol", {
     action: "hear the relay",
     state: "its answer is of another kind than the question",

@@ -11,6 +11,15 @@ export const DEFAULT_RELAY_PORT = 443;
 /** The longest duration {@linkcode parseDuration} takes: ten years, in milliseconds. */
 export const MAX_DURATION = 3_650 * 86_400_000;
 
+/** UTF-16 code units that the reason for a dial may have. */
+export const MAX_REASON = 200;
+
+/**
+ * What the reason for a dial looks like: something to read, and nothing that moves a terminal's
+ * cursor, ends a line of a log, or turns the order of what is read.
+ */
+export const REASON = /^(?=.*\S)[^\p{Cc}\p{Cs}\p{Zl}\p{Zp}\u202a-\u202e\u2066-\u2069]+$/u;
+
 /** Where a device is asked to connect; without a host it is the device itself. */
 export interface Target {
   host?: string;
@@ -58,6 +67,20 @@ export function parseTarget(text: string): Target {
     );
   }
   return host === undefined ? { port } : { host, port };
+}
+
+/**
+ * Why somebody dials, in their own words.
+ *
+ * @throws {TunnelError} `usage`
+ */
+export function parseReason(text: string): string {
+  if (text.length <= MAX_REASON && REASON.test(text)) return text;
+  throw usage(
+    "read a reason",
+    text,
+    `a reason has 1 to ${MAX_REASON} characters, no control characters and no line breaks`,
+  );
 }
 
 /**

@@ -7,6 +7,7 @@ import {
   parseDuration,
   parseOperatorName,
   parsePort,
+  parseReason,
   parseRelayUrl,
   parseTarget,
 } from "./names.ts";
@@ -136,6 +137,21 @@ for (const text of [...badDurations, "3651d", "99999999999d", "1e3s", "toString"
     const error = await failure(() => parseDuration(text));
     assert.is(error.code, "usage");
     assert.match(error.message, "3650d");
+  });
+}
+
+const reasons = ["x", "ticket 4711", "Wartung, wie besprochen: 3 €", "x".repeat(200), "💡", " a "];
+test("reasons come back as they are", () => {
+  for (const text of reasons) assert.is(parseReason(text), text);
+});
+const badReasons = ["", " ", "a\n", "a\nb", "a\tb", "a\0", "\x1b[2J", "\x7f", "\x85", "a\u2028b"];
+for (
+  const text of [...badReasons, "a\u202eb", "a\u2066b", "\ud800", "x".repeat(201), "💡".repeat(101)]
+) {
+  test(`reason ${JSON.stringify(text.slice(0, 12))} is refused`, async () => {
+    const error = await failure(() => parseReason(text));
+    assert.is(error.code, "usage");
+    assert.match(error.message, "1 to 200 characters");
   });
 }
 

@@ -4,15 +4,19 @@ import type { Freshness } from "./channel/freshness.ts";
 import { type ChannelIdentity, respond, type Response } from "./channel/handshake.ts";
 import type { Offer } from "./control.ts";
 import { abortError, withDeadline } from "./deadline.ts";
-import { formatTarget } from "./allow.ts";
+import { checkAddress, formatTarget, type Target } from "./allow.ts";
 import type { Duplex } from "./duplex.ts";
 import { describe, TunnelError } from "./errors.ts";
 import type { Verifier } from "./identity/credential.ts";
 
-/** Connects to what a dial asks for. */
+/**
+ * Connects to what a dial asks for. Where it resolves a name it asks `permit` about every address
+ * that it would connect to, and connects to no other; `permit` throws at what is forbidden.
+ */
 export type TargetConnector = (
   address: { hostname: string; port: number },
   signal: AbortSignal,
+  permit: (ip: string) => void,
 ) => Promise<Duplex>;
 
 /**
@@ -32,7 +36,12 @@ export async function authenticate(
   if (!response) return undefined;
   const { role, name, agreement } = await device.verifier.verify(response.credential);
   if (role === "operator" && name === offer.operator && agreement.x === response.remoteKey) {
-    return response;
+    if (response.reason === offer.reason) return response;
+    throw new TunnelError("refused", {
+      action: "serve a dial",
+      state: `the relay gave another reason than operator ${name} did`,
+      remedy: "the relay is not to be trusted: tell whoever runs it",
+    });
   }
   throw new TunnelError("refused", {
     action: "serve a dial",
@@ -41,25 +50,27 @@ export async function authenticate(
 }
 
 /**
- * Connects to a target.
+ * Connects to a target of the list.
  *
  * @param timeout milliseconds
  * @throws {TunnelError} `target`
  */
 export async function reach(
   address: { hostname: string; port: number },
-  connect: TargetConnector,
+  { allow, connect }: { allow: readonly Target[]; connect: TargetConnector },
   timeout: number,
 ): Promise<Duplex> {
   const action = `connect to ${formatTarget({ host: address.hostname, port: address.port })}`;
+  const permit = (ip: string) => checkAddress(allow, address, ip);
   try {
     return await withDeadline({ action, timeout }, async (signal) => {
-      const target = await connect(address, signal);
+      const target = await connect(address, signal, permit);
       if (!signal.aborted) return target;
       target.reset(abortError(signal, action));
       throw abortError(signal, action);
     });
   } catch (cause) {
+    if (cause instanceof TunnelError && cause.code === "target") throw cause;
     throw new TunnelError("target", {
       action,
       state: `the device could not connect to ${address.hostname}:${address.port}: ${

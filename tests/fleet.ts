@@ -1,6 +1,7 @@
 /** A relay, devices and operators in one process, for tests of the engine over any transport. */
 
 import type { Target } from "../core/allow.ts";
+import type { ApprovalOptions } from "../core/approval.ts";
 import type { Channel } from "../core/channel/channel.ts";
 import type { ChannelIdentity } from "../core/channel/handshake.ts";
 import { Device, type DeviceOptions, type TargetConnector } from "../core/device.ts";
@@ -17,7 +18,7 @@ import {
 import type { Claim, Link } from "../core/link.ts";
 import { type Log, SILENT } from "../core/log.ts";
 import { StaticKey } from "../core/noise/static_key.ts";
-import { Relay, type RelayLimits } from "../core/relay/relay.ts";
+import { Relay, type RelayLimits, type RelayOptions } from "../core/relay/relay.ts";
 import type { Session } from "../core/transport.ts";
 import { MemoryStore } from "../stores/memory.ts";
 import { memoryTransport } from "../transports/memory.ts";
@@ -69,13 +70,19 @@ export interface DeviceSetup {
   connect?: TargetConnector;
   instance?: string;
   resumeWindow?: number;
+  approval?: ApprovalOptions;
   channel?: DeviceOptions["channel"];
 }
 
 export async function startFleet(
-  options: { limits?: Partial<RelayLimits>; log?: Log; now?: () => number } = {},
+  options: {
+    limits?: Partial<RelayLimits>;
+    log?: Log;
+    now?: () => number;
+    mayApprove?: RelayOptions["mayApprove"];
+  } = {},
 ): Promise<Fleet> {
-  const { limits, log = SILENT, now = Date.now } = options;
+  const { limits, log = SILENT, now = Date.now, mayApprove } = options;
   const transport = memoryTransport();
   const listener = await transport.listen({ hostname: "relay", port: 443, cert: "", key: "" });
   const authority = await Authority.generate();
@@ -89,6 +96,7 @@ export async function startFleet(
     now,
     log,
     limits,
+    mayApprove,
   });
   const serving = relay.serve(listener);
   const url = new URL("tunnel://relay:443");

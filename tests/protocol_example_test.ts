@@ -10,6 +10,7 @@ import { Path } from "../core/channel/path.ts";
 import { dataHeader, encodeAck, encodeDone, encodeFin } from "../core/channel/record.ts";
 import { Answer, Challenge, Dial, Offer, SignedIn, SignIn } from "../core/control.ts";
 import { Verifier } from "../core/identity/credential.ts";
+import { dialDigest, dialId, helloDigest, makeDecision } from "../core/identity/decision.ts";
 import { importPrivateKey, thumbprint } from "../core/identity/keys.ts";
 import { makeProof, verifyProof } from "../core/identity/proof.ts";
 import { decodeMessage, encodeMessage, MAX_GREETING } from "../core/message.ts";
@@ -148,6 +149,17 @@ test("the credential verifies, and the proof is the one its key makes", async ()
     ...{ key: member.key, nonce, subject },
     audience: (host) => host === audience,
   });
+});
+
+test("the decision is the one its key makes, about the dial with the example's hello", async () => {
+  const given = fields("decision");
+  const dial = JSON.parse(given.dial!);
+  assert.is(dial.hello, await helloDigest(JSON.parse(example("dial").text).hello));
+  assert.equal([given.digest, given.id], [await dialDigest(dial), await dialId(dial)]);
+  const privateKey = await importPrivateKey(JSON.parse(given.holder!));
+  const [credential, now] = [given.credential!, Number(given.iat) * 1_000];
+  const decision = await makeDecision({ privateKey, credential, dial, accept: true, now });
+  assert.is(given.decision, decision);
 });
 
 /** The example's handshake, run anew. */

@@ -2,7 +2,7 @@
  * The handshake of a channel: Noise IK (25519, ChaChaPoly, SHA-256; Noise Protocol Framework,
  * revision 34) in the two messages that a dial has anyway.
  *
- *     service → device  e, es, s, ss   {credential, resume?}
+ *     service → device  e, es, s, ss   {credential, reason?, resume?}
  *     device  → service e, ee, se      {received}
  *
  * The prologue is what the relay could alter: the device, the target, the device's epoch. Both ends
@@ -14,6 +14,7 @@
 import { base64url } from "jose";
 import * as v from "valibot";
 import { concat } from "../bytes.ts";
+import { Reason } from "../control.ts";
 import { TunnelError } from "../errors.ts";
 import { Handshake } from "../noise/handshake.ts";
 import type { StaticKey } from "../noise/static_key.ts";
@@ -26,6 +27,8 @@ const bytes32 = v.pipe(v.string(), v.regex(/^[A-Za-z0-9_-]{43}$/, "32 bytes in b
 /** What the service says in the first message. */
 const Hello = v.object({
   credential: v.pipe(v.string(), v.maxLength(4_096)),
+  /** What the operator has said that the dial is for. */
+  reason: v.optional(Reason),
   /** The channel to attach to, where it is not a new one. */
   resume: v.optional(v.object({ id: bytes16, attempt: count, received: count, proof: bytes32 })),
 });
@@ -84,6 +87,7 @@ export async function initiate(
   deviceKey: string,
   subject: Subject,
   resumption?: Resumption,
+  reason?: string,
 ): Promise<Initiation> {
   const handshake = new Handshake({
     pattern: "IK",
@@ -92,7 +96,7 @@ export async function initiate(
     staticKey: key,
     remoteStatic: base64url.decode(deviceKey),
   });
-  const hello: Hello = { credential };
+  const hello: Hello = { credential, reason };
   if (resumption) {
     const { id, secret, attempt, received } = resumption;
     const proof = await proofOf(secret, subject, attempt, received);
@@ -113,6 +117,8 @@ export interface Response {
   readonly credential: string;
   /** The static key that the service has proven to hold: X25519, base64url. */
   readonly remoteKey: string;
+  /** What the operator has said that the dial is for. */
+  readonly reason: string | undefined;
   readonly resume: { id: string; attempt: number; received: number } | undefined;
   /** Whether the service knows the secret of the channel it wants to attach to. */
   proves(secret: Uint8Array): Promise<boolean>;
@@ -139,9 +145,10 @@ export async function respond(
     if (cause instanceof TunnelError) return undefined;
     throw cause;
   }
-  const { credential, resume } = decode(Hello, payload);
+  const { credential, reason, resume } = decode(Hello, payload);
   return {
     credential,
+    reason,
     remoteKey: base64url.encode(handshake.remoteStatic!),
     resume,
     async proves(secret) {

@@ -61,6 +61,14 @@ test("a relay that puts its own key in place of the device's learns nothing and 
   assert.is((await failureOf(made.finish(hello))).code, "refused");
 });
 
+test("the reason is for the device alone to read", async () => {
+  const reason = "ticket 4711";
+  const { hello } = await initiate(service!, keyOf(device!), subject, undefined, reason);
+  assert.is((await respond(device!, subject, hello))!.reason, reason);
+  const bytes = new TextDecoder("latin1").decode(base64url.decode(hello));
+  assert.not.match(bytes, reason);
+});
+
 test("an altered hello or answer is never taken", async () => {
   const { hello } = await initiate(service!, keyOf(device!), subject);
   for (let at = 0; at < base64url.decode(hello).length; at += 7) {

@@ -130,7 +130,8 @@ export function joinSubject(secret: string, agreement: AgreementJwk): string {
   return `${secret}.${agreement.x}`;
 }
 
-async function digest(text: string): Promise<string> {
+/** The SHA-256 of a text, base64url. */
+export async function digest(text: string): Promise<string> {
   const bytes = new TextEncoder().encode(text);
   return base64url.encode(new Uint8Array(await crypto.subtle.digest("SHA-256", bytes)));
 }

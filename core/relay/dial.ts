@@ -7,7 +7,7 @@ import { withDeadline } from "../deadline.ts";
 import { toTunnelError, TunnelError } from "../errors.ts";
 import type { Log } from "../log.ts";
 import { MAX_GREETING } from "../message.ts";
-import { toRefusal } from "../refusal.ts";
+import { fromRefusal, toRefusal } from "../refusal.ts";
 import type { Store } from "../store.ts";
 import type { Stream } from "../transport.ts";
 import type { DeviceSession, Registry } from "./registry.ts";
@@ -21,6 +21,8 @@ export interface DialContext {
   readonly log: Log;
   /** Milliseconds for the header, and again for the device's answer. */
   readonly timeout: number;
+  /** Milliseconds that the device may have somebody decide, beside that. */
+  readonly approvalTimeout: number;
   /** Cuts the dial, whatever its state. */
   readonly signal: AbortSignal;
 }
@@ -29,7 +31,7 @@ export interface DialContext {
 export async function handleDial(stream: Stream, context: DialContext): Promise<void> {
   const { operator, log, signal, timeout } = context;
   const near = new MessageStream(stream);
-  const facts: Record<string, string> = { operator };
+  const facts: Record<string, string | undefined> = { operator };
   let far: MessageStream | undefined;
   const began = performance.now();
   try {
@@ -37,9 +39,10 @@ export async function handleDial(stream: Stream, context: DialContext): Promise<
     const dial = await near.receive(Dial, options);
     facts.device = dial.device;
     facts.target = formatTarget(dial);
+    facts.reason = dial.reason;
     const device = await deviceFor(dial, context);
-    let answer: Answer;
-    [far, answer] = await offer(dial, device, context);
+    let answer: FinalAnswer;
+    [far, answer] = await offer(dial, device, near, context);
     await near.send(answer);
     if (answer.type === "stale") {
       return await Promise.all([near.close(), far.close()]).then(() => {});
@@ -70,26 +73,37 @@ async function deviceFor(dial: Dial, context: DialContext): Promise<DeviceSessio
   }
 }
 
-/** The stream to the device, and what the device said that it did not refuse by. */
-type Offered = [far: MessageStream, answer: Exclude<Answer, { type: "refused" }>];
+/** What the device says that it neither refuses by nor has the operator wait by. */
+type FinalAnswer = Exclude<Answer, { type: "refused" | "pending" }>;
+type Offered = [far: MessageStream, answer: FinalAnswer];
 
 /** Opens a stream to the device and has it answer. */
 async function offer(
   dial: Dial,
   device: DeviceSession,
+  near: MessageStream,
   context: DialContext,
 ): Promise<Offered> {
   const { operator, timeout, signal } = context;
   const action = `dial ${dial.device}`;
-  return await withDeadline({ action, timeout, signal }, async (signal): Promise<Offered> => {
+  const options = { action, timeout, signal };
+  return await withDeadline(options, async (signal, extend): Promise<Offered> => {
     const far = new MessageStream(await device.session.openStream({ signal }));
-    const { host, port, protocol, epoch, hello } = dial;
+    const { host, port, protocol, epoch, hello, reason } = dial;
     try {
-      await far.send({ type: "offer", operator, host, port, protocol, epoch, hello });
-      const answer = await far.receive(Answer, { action, limit: MAX_GREETING, timeout, signal });
-      if (answer.type !== "refused") return [far, answer];
-      const { code, state, remedy } = answer;
-      throw new TunnelError(code, { action, state, remedy });
+      await far.send({ type: "offer", operator, host, port, protocol, epoch, hello, reason });
+      const receive = () => far.receive(Answer, { action, limit: MAX_GREETING, signal });
+      let answer = await receive();
+      if (answer.type === "pending") {
+        const wait = Math.min(answer.timeout, context.approvalTimeout);
+        await near.send({ type: "pending", timeout: wait });
+        extend(wait + timeout);
+        // Nobody is to be asked any longer about a dial that was given up.
+        answer = await near.meanwhile(action, receive);
+      }
+      if (answer.type === "refused") throw fromRefusal(answer, action);
+      if (answer.type !== "pending") return [far, answer];
+      throw new TunnelError("protocol", { action, state: "the device has it wait twice" });
     } catch (cause) {
       await far.close();
       throw cause;

@@ -1,10 +1,12 @@
 /** The relay: admits sessions, keeps the registry of devices, and joins dials to devices. */
 
+import { APPROVAL_WAIT } from "../approval.ts";
 import { withDeadline } from "../deadline.ts";
 import { describe, toTunnelError, TunnelError } from "../errors.ts";
 import type { Log } from "../log.ts";
 import { CloseCode, closeInfo, type Incoming, type Listener, type Session } from "../transport.ts";
 import { admit, type Admitted, type Gate } from "./admission.ts";
+import { Approvals, type MayApprove } from "./approvals.ts";
 import { handleDial } from "./dial.ts";
 import { Registry } from "./registry.ts";
 import { serveRequests } from "./requests.ts";
@@ -19,6 +21,12 @@ export interface RelayLimits {
   signInTimeout: number;
   /** Milliseconds that a device has to answer a dial; default 30,000. */
   dialTimeout: number;
+  /** Milliseconds that a device may have somebody decide about a dial, beside that; default 300,000. */
+  approvalTimeout: number;
+  /** Dials that wait for operators to decide; default 1,024. */
+  approvals: number;
+  /** The same of one device; default 16. */
+  approvalsPerDevice: number;
 }
 
 export const DEFAULT_RELAY_LIMITS: Readonly<RelayLimits> = {
@@ -26,16 +34,22 @@ export const DEFAULT_RELAY_LIMITS: Readonly<RelayLimits> = {
   pending: 1_000,
   signInTimeout: 10_000,
   dialTimeout: 30_000,
+  approvalTimeout: APPROVAL_WAIT,
+  approvals: 1_024,
+  approvalsPerDevice: 16,
 };
 
 export interface RelayOptions extends Gate {
   readonly log: Log;
   readonly limits?: Partial<RelayLimits>;
+  /** Which operators may decide about dials that devices ask about; by default none. */
+  readonly mayApprove?: MayApprove;
 }
 
 /** A relay without sockets of its own: {@linkcode Relay.serve} gives it listeners. */
 export class Relay {
   readonly registry = new Registry();
+  readonly approvals: Approvals;
   readonly #options: RelayOptions;
   readonly #limits: RelayLimits;
   readonly #sessions = new Set<Session>();
@@ -46,6 +60,8 @@ export class Relay {
   constructor(options: RelayOptions) {
     this.#options = options;
     this.#limits = { ...DEFAULT_RELAY_LIMITS, ...options.limits };
+    const { approvals, approvalsPerDevice } = this.#limits;
+    this.approvals = new Approvals({ most: approvals, mostPerDevice: approvalsPerDevice });
   }
 
   /** Sessions now, those that are signing in included. */
@@ -168,6 +184,7 @@ export class Relay {
           store: this.#options.store,
           log: this.#options.log,
           timeout: this.#limits.dialTimeout,
+          approvalTimeout: this.#limits.approvalTimeout,
           signal: this.#stop.signal,
         });
       }
@@ -175,9 +192,19 @@ export class Relay {
     await Promise.all([session.closed, this.#requests(session, admitted), dials()]);
   }
 
-  #requests(session: Session, { control, member: { role } }: Admitted): Promise<void> {
-    const { store } = this.#options;
-    return serveRequests(control, { role, store, find: (id) => this.registry.find(id) })
+  #requests(session: Session, { control, member: { role, name } }: Admitted): Promise<void> {
+    const { store, now, log, mayApprove = () => false } = this.#options;
+    return serveRequests(control, {
+      role,
+      name,
+      store,
+      find: (id) => this.registry.find(id),
+      approvals: this.approvals,
+      mayApprove,
+      approvalTimeout: this.#limits.approvalTimeout,
+      now,
+      log,
+    })
       // The control stream is the session's life: a peer that ends it is done.
       .then(() => session.close());
   }

@@ -1,54 +1,184 @@
 /** What a signed-in client may ask on its control stream. */
 
-import { type DeviceInfo, type Reply, Request } from "../control.ts";
+import { type DeviceInfo, type Reply, Request, type WaitingDial } from "../control.ts";
 import type { MessageStream } from "../control_stream.ts";
+import { formatTarget } from "../allow.ts";
+import { describe as explain, TunnelError } from "../errors.ts";
 import type { Role } from "../identity/credential.ts";
+import type { Log } from "../log.ts";
 import { toRefusal } from "../refusal.ts";
 import type { DeviceRecord, Store } from "../store.ts";
+import type { Approvals, MayApprove } from "./approvals.ts";
 import { absentDevice, unknownDevice } from "./dial.ts";
 import type { DeviceSession } from "./registry.ts";
 
 /** Devices in one answer; the message then stays well under its limit. */
 const PAGE = 128;
+/** Requests of a client that wait for decisions; with more it waits itself. */
+const MOST_WAITING = 64;
+/** Waiting dials in one answer: each may have a long reason. */
+const DIALS_PAGE = 32;
 
 export interface RequestContext {
   /** Who asks: the fleet is no business of a device. */
   readonly role: Role;
+  readonly name: string;
   readonly store: Store;
   readonly find: (id: string) => DeviceSession | undefined;
+  readonly approvals: Approvals;
+  readonly mayApprove: MayApprove;
+  /** Milliseconds that a dial may wait for a decision at most. */
+  readonly approvalTimeout: number;
+  readonly now: () => number;
+  readonly log: Log;
 }
 
-/** Answers requests in their order until the client ends the stream. */
+type Of<T extends Request["type"]> = Extract<Request, { type: T }>;
+
+/**
+ * Answers requests in their order until the client ends the stream; those that wait for a decision
+ * when there is one.
+ */
 export async function serveRequests(
   control: MessageStream,
   context: RequestContext,
 ): Promise<void> {
-  for (;;) {
-    const request = await control.receiveOrEnd(Request, { action: "serve the control stream" });
-    if (request === null) return;
-    await control.send(await answer(request, context));
+  const over = new AbortController();
+  let waiting = 0;
+  try {
+    for (;;) {
+      const request = await control.receiveOrEnd(Request, { action: "serve the control stream" });
+      if (request === null) return;
+      const replying = answer(request, context, over.signal)
+        .catch((cause) => refusal(cause, request.id))
+        .then((reply) => control.send(reply));
+      if (request.type !== "approval" || waiting >= MOST_WAITING) {
+        await replying;
+        continue;
+      }
+      waiting++;
+      replying.catch((cause) => {
+        context.log.debug("a decision was not told", { device: context.name, why: explain(cause) });
+      }).finally(() => waiting--);
+    }
+  } finally {
+    over.abort(new TunnelError("closed", { action: "wait", state: "the session has ended" }));
   }
 }
 
-async function answer(request: Request, { role, store, find }: RequestContext): Promise<Reply> {
+async function answer(
+  request: Request,
+  context: RequestContext,
+  over: AbortSignal,
+): Promise<Reply> {
   const { id } = request;
   if (request.type === "ping") return { type: "pong", id };
-  if (role !== "operator") {
-    return { type: "refused", id, code: "refused", state: "only an operator may ask for this" };
+  if (request.type === "approval" || request.type === "withdraw") {
+    if (context.role !== "device") throw onlyFor("a device");
+    return request.type === "approval"
+      ? await haveDecided(request, context, over)
+      : withdraw(request, context);
   }
-  if (request.type === "device") {
-    const known = await store.device(request.device);
-    if (!known) return { ...toRefusal(unknownDevice(request.device)), id };
-    return { type: "device", id, device: describe(known, find(known.name)) };
+  if (context.role !== "operator") throw onlyFor("an operator");
+  switch (request.type) {
+    case "device":
+      return await oneDevice(request, context);
+    case "peer":
+      return await peer(request, context);
+    case "devices":
+      return await devices(request, context);
+    case "approvals":
+      return await waitingDials(request, context);
+    case "approve":
+      return await decide(request, context);
   }
-  if (request.type === "peer") {
-    const peer = find(request.device)?.peer;
-    if (peer) return { type: "peer", id, ...peer };
-    return { ...toRefusal(await absentDevice(request.device, store)), id };
-  }
-  const known = await store.devices({ after: request.after, limit: PAGE + 1 });
+}
+
+async function oneDevice({ id, device }: Of<"device">, { store, find }: RequestContext) {
+  const known = await store.device(device);
+  if (!known) throw unknownDevice(device);
+  return { type: "device", id, device: describe(known, find(known.name)) } as const;
+}
+
+async function peer({ id, device }: Of<"peer">, { store, find }: RequestContext): Promise<Reply> {
+  const peer = find(device)?.peer;
+  if (peer) return { type: "peer", id, ...peer };
+  throw await absentDevice(device, store);
+}
+
+async function devices({ id, after }: Of<"devices">, { store, find }: RequestContext) {
+  const known = await store.devices({ after, limit: PAGE + 1 });
   const devices = known.slice(0, PAGE).map((device) => describe(device, find(device.name)));
-  return { type: "devices", id, devices, more: known.length > PAGE };
+  return { type: "devices", id, devices, more: known.length > PAGE } as const;
+}
+
+/** Keeps a device's dial until an operator has decided about it. */
+async function haveDecided(
+  { id, type: _, timeout, ...asked }: Of<"approval">,
+  { name, approvals, approvalTimeout, now, log }: RequestContext,
+  over: AbortSignal,
+): Promise<Reply> {
+  const since = now();
+  const until = since + Math.min(timeout, approvalTimeout);
+  const facts = { device: name, operator: asked.operator, target: formatTarget(asked) };
+  log.info("dial waits for approval", { ...facts, reason: asked.reason });
+  const { decision, credential } = await approvals.keep(
+    { device: name, ...asked, since, until },
+    over,
+  );
+  return { type: "decision", id, decision, credential };
+}
+
+function withdraw({ id, hello }: Of<"withdraw">, { name, approvals }: RequestContext): Reply {
+  approvals.withdraw(name, hello);
+  return { type: "done", id };
+}
+
+async function waitingDials({ id, after }: Of<"approvals">, context: RequestContext) {
+  const dials: WaitingDial[] = [];
+  for (const dial of context.approvals.list(after)) {
+    if (!await mayDecide(dial, context)) continue;
+    if (dials.length === DIALS_PAGE) return { type: "approvals", id, dials, more: true } as const;
+    dials.push(dial);
+  }
+  return { type: "approvals", id, dials, more: false } as const;
+}
+
+/** Passes a decision on to the device, if it is of somebody who may make one. */
+async function decide(request: Of<"approve">, context: RequestContext): Promise<Reply> {
+  const { id, accept, decision, credential } = request;
+  const { name, approvals, log } = context;
+  const dial = approvals.find(request.dial);
+  // Who may not decide about a dial is not told that there is one.
+  if (dial && await mayDecide(dial, context)) {
+    approvals.decide(request.dial, { decision, credential });
+    const { device, operator } = dial;
+    const facts = { device, operator, target: formatTarget(dial), by: name };
+    log.info(accept ? "dial approved" : "dial denied", facts);
+    return { type: "done", id };
+  }
+  throw new TunnelError("gone", {
+    action: "decide about a dial",
+    state: `no dial ${request.dial} waits for a decision of operator ${name}`,
+    remedy: "see `tunnel approvals` for those that do",
+  });
+}
+
+async function mayDecide(dial: WaitingDial, context: RequestContext): Promise<boolean> {
+  return dial.operator !== context.name && await context.mayApprove(context.name, dial);
+}
+
+/** What the client is told; a defect of ours is not for it. */
+function refusal(cause: unknown, id: number): Reply {
+  if (cause instanceof TunnelError) return { ...toRefusal(cause), id };
+  throw cause;
+}
+
+function onlyFor(whom: string): TunnelError {
+  return new TunnelError("refused", {
+    action: "serve a request",
+    state: `only ${whom} may ask for this`,
+  });
 }
 
 function describe(device: DeviceRecord, online: DeviceSession | undefined): DeviceInfo {

@@ -4,20 +4,21 @@ import { untilAborted } from "../../core/deadline.ts";
 import { describe, TunnelError } from "../../core/errors.ts";
 import type { Duplex } from "../../core/duplex.ts";
 import { bindError } from "../address.ts";
+import { byName } from "./by_name.ts";
 import type { ConnectTcp, ListenTcp } from "./tcp.ts";
 
 const BUFFER = 128 * 1024;
 
 /** Connects; see {@linkcode ConnectTcp}. */
-export const connectTcp: ConnectTcp = async (address, signal) => {
-  const connecting = Deno.connect(address);
+export const connectTcp: ConnectTcp = byName(async (hostname, port, signal) => {
+  const connecting = Deno.connect({ hostname, port });
   try {
     return new DenoSocket(await untilAborted(connecting, signal, "connect"));
   } catch (cause) {
     connecting.then((conn) => conn.close(), () => {}); // It came too late.
     throw cause instanceof TunnelError ? cause : failed(cause);
   }
-};
+});
 
 /** Listens; see {@linkcode ListenTcp}. */
 export const listenTcp: ListenTcp = ({ hostname, port }, onConnection) => {

@@ -5,16 +5,14 @@ import { freeNow } from "../../core/blocks.ts";
 import { concat } from "../../core/bytes.ts";
 import { TunnelError } from "../../core/errors.ts";
 import type { Duplex } from "../../core/duplex.ts";
+import { byName } from "./by_name.ts";
 import type { ConnectTcp, ListenTcp } from "./tcp.ts";
 
 /** Bytes that one read takes at most. */
 const BUFFER = 128 * 1024;
 
 /** Connects to a target; half-open sockets are kept, Nagle's algorithm is off. */
-export const connectTcp: ConnectTcp = (
-  { hostname, port },
-  signal,
-) => {
+export const connectTcp: ConnectTcp = byName((host, port, signal) => {
   // Read into memory of its own: Deno's own buffer for each chunk costs more than the reading.
   const buffer = new Uint8Array(BUFFER);
   const callback = (count: number) => {
@@ -22,11 +20,10 @@ export const connectTcp: ConnectTcp = (
     return false;
   };
   const socket = net.connect({
-    host: hostname,
+    host,
     port,
     noDelay: true,
     allowHalfOpen: true,
-    autoSelectFamily: true,
     onread: { buffer, callback },
   });
   const local = new TcpSocket(socket);
@@ -43,7 +40,7 @@ export const connectTcp: ConnectTcp = (
     signal.addEventListener("abort", onAbort, { once: true });
     if (signal.aborted) onAbort();
   });
-};
+});
 
 /** Listens; see {@linkcode ListenTcp}. */
 export const listenTcp: ListenTcp = ({ hostname, port }, onConnection) => {

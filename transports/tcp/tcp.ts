@@ -9,13 +9,17 @@ import * as deno from "./deno.ts";
 import * as node from "./node.ts";
 
 /**
- * Connects to a target.
+ * Connects to a target: to the first address of its name that answers (RFC 8305), of those that
+ * `permit` does not throw at. The name is resolved once, so that what was permitted is what is
+ * connected to.
  *
- * @throws {TunnelError} `reset` with the system's reason, or the signal's reason
+ * @throws {TunnelError} `reset` with the system's reason, what `permit` threw if it leaves no address,
+ * or the signal's reason
  */
 export type ConnectTcp = (
   address: { hostname: string; port: number },
   signal: AbortSignal,
+  permit?: (ip: string) => void,
 ) => Promise<Duplex>;
 
 /** A local listener. */
