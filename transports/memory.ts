@@ -94,11 +94,22 @@ class MemoryListener implements Listener {
   offer(session: MemorySession): Promise<void> {
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     promise.catch(() => {});
+    const refuse = () => reject(unreachable("the listener refused"));
     this.#controller.enqueue({
       transport: this.transport,
       remote: session.remote,
-      accept: () => (resolve(), Promise.resolve(session)),
-      refuse: () => reject(unreachable("the listener refused")),
+      // deno-lint-ignore require-await -- what `admit` throws is a rejection
+      async accept({ admit } = {}) {
+        try {
+          admit?.(session.remote);
+        } catch (cause) {
+          refuse();
+          throw cause;
+        }
+        resolve();
+        return session;
+      },
+      refuse,
     });
     return promise;
   }
