@@ -11,9 +11,15 @@ const EMPTY = new Uint8Array(0);
 export class ByteReader {
   readonly #reader: ReadableStreamDefaultReader<Uint8Array>;
   #chunk: Uint8Array = EMPTY;
+  #received = 0;
 
   constructor(readable: ReadableStream<Uint8Array>) {
     this.#reader = readable.getReader();
+  }
+
+  /** Bytes that have come, whether they were asked for or not. */
+  get received(): number {
+    return this.#received;
   }
 
   /** The next chunk, whatever its size; null at the end. */
@@ -26,6 +32,7 @@ export class ByteReader {
     for (;;) {
       const { value, done } = await this.#reader.read();
       if (done) return null;
+      this.#received += value.length;
       if (value.length > 0) return value;
     }
   }

@@ -10,6 +10,8 @@ import { MAX_GREETING } from "../message.ts";
 import { toRefusal } from "../refusal.ts";
 import type { Store } from "../store.ts";
 import type { Stream } from "../transport.ts";
+import type { Place } from "./members.ts";
+import type { RelayMetrics } from "./metrics.ts";
 import type { DeviceSession, Registry } from "./registry.ts";
 import { splice } from "./splice.ts";
 
@@ -23,35 +25,49 @@ export interface DialContext {
   readonly timeout: number;
   /** Cuts the dial, whatever its state. */
   readonly signal: AbortSignal;
+  /** Reserves what the dial uses, or throws `limit`. */
+  readonly place: (device: string) => Place;
+  readonly metrics: Pick<RelayMetrics, "dials" | "streams">;
 }
 
 /** Serves a dial from its header to its end. Never rejects. */
 export async function handleDial(stream: Stream, context: DialContext): Promise<void> {
-  const { operator, log, signal, timeout } = context;
+  const { operator, log, signal, timeout, metrics } = context;
   const near = new MessageStream(stream);
   const facts: Record<string, string> = { operator };
   let far: MessageStream | undefined;
+  let place: Place | undefined;
   const began = performance.now();
   try {
     const options = { action: "read a dial", timeout, limit: MAX_GREETING, signal };
     const dial = await near.receive(Dial, options);
     facts.device = dial.device;
     facts.target = formatTarget(dial);
+    place = context.place(dial.device);
     const device = await deviceFor(dial, context);
     let answer: Answer;
     [far, answer] = await offer(dial, device, context);
     await near.send(answer);
-    if (answer.type === "stale") {
+    const outcome = answer.type === "accepted" && dial.resume ? "resumed" : answer.type;
+    metrics.dials.of(outcome).add();
+    if (outcome === "stale") {
       return await Promise.all([near.close(), far.close()]).then(() => {});
     }
-    log.info(dial.resume ? "dial resumed" : "dial accepted", facts);
-    const { sent, received } = await splice(near.detachBlocks(), far.detachBlocks(), signal);
+    log.info(`dial ${outcome}`, facts);
+    const { traffic } = place;
+    const through = splice(near.detachBlocks(), far.detachBlocks(), { signal, traffic });
+    const { sent, received } = await through;
     log.info("dial ended", { ...facts, sent, received, seconds: seconds(began) });
   } catch (cause) {
     const error = toTunnelError(cause, "dial", "refused");
-    log.info("dial refused", { ...facts, why: error.parts.state });
+    metrics.dials.of(error.code).add();
+    // A limit has said so itself, within reason.
+    const say = error.code === "limit" ? log.debug : log.info;
+    say("dial refused", { ...facts, why: error.parts.state });
     await near.send(toRefusal(error)).catch(() => {}); // The operator has gone.
     await Promise.all([near.close(), far?.close()]);
+  } finally {
+    place?.release();
   }
 }
 
@@ -79,10 +95,11 @@ async function offer(
   device: DeviceSession,
   context: DialContext,
 ): Promise<Offered> {
-  const { operator, timeout, signal } = context;
+  const { operator, timeout, signal, metrics } = context;
   const action = `dial ${dial.device}`;
   return await withDeadline({ action, timeout, signal }, async (signal): Promise<Offered> => {
     const far = new MessageStream(await device.session.openStream({ signal }));
+    metrics.streams.of("relay").add();
     const { host, port, protocol, epoch, hello } = dial;
     try {
       await far.send({ type: "offer", operator, host, port, protocol, epoch, hello });

@@ -1,11 +1,14 @@
 /** What a signed-in client may ask on its control stream. */
 
+import type { Bucket } from "../bucket.ts";
 import { type DeviceInfo, type Reply, Request } from "../control.ts";
 import type { MessageStream } from "../control_stream.ts";
 import type { Role } from "../identity/credential.ts";
 import { toRefusal } from "../refusal.ts";
 import type { DeviceRecord, Store } from "../store.ts";
 import { absentDevice, unknownDevice } from "./dial.ts";
+import type { RelayMetrics } from "./metrics.ts";
+import type { Refusals } from "./refusals.ts";
 import type { DeviceSession } from "./registry.ts";
 
 /** Devices in one answer; the message then stays well under its limit. */
@@ -16,6 +19,10 @@ export interface RequestContext {
   readonly role: Role;
   readonly store: Store;
   readonly find: (id: string) => DeviceSession | undefined;
+  /** How often this control stream may ask. */
+  readonly rate: Bucket;
+  readonly metrics: Pick<RelayMetrics, "requests">;
+  readonly refusals: Refusals;
 }
 
 /** Answers requests in their order until the client ends the stream. */
@@ -26,7 +33,15 @@ export async function serveRequests(
   for (;;) {
     const request = await control.receiveOrEnd(Request, { action: "serve the control stream" });
     if (request === null) return;
-    await control.send(await answer(request, context));
+    const { rate, metrics, refusals } = context;
+    metrics.requests.of(request.type).add();
+    if (rate.take()) {
+      await control.send(await answer(request, context));
+    } else {
+      const state = "this session asks too often";
+      const error = refusals.refuse("requests", `answer ${request.type}`, state);
+      await control.send({ ...toRefusal(error), id: request.id });
+    }
   }
 }
 
