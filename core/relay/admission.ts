@@ -93,15 +93,18 @@ export async function admit(session: Session, gate: Gate, bounds: Bounds): Promi
       (signal) => Promise.race([greet(signal), streams.violated]),
     );
   } catch (cause) {
-    const error = toTunnelError(cause, action, "reset").during(action);
     const hasSentTooMuch = (control?.received ?? 0) > bounds.bytes;
-    if (!streams.isViolated && !hasSentTooMuch) {
+    const error = hasSentTooMuch
+      ? tooMuch(action, bounds.bytes)
+      : toTunnelError(cause, action, "reset").during(action);
+    if (hasSentTooMuch || streams.isViolated) {
+      const limit = hasSentTooMuch ? "sign-in-bytes" : "sign-in-streams";
+      bounds.refusals.count(limit, { from: session.remote.hostname });
+      const code = hasSentTooMuch ? CloseCode.limit : CloseCode.protocol;
+      session.close(closeInfo(code, error.parts.state));
+    } else {
       await dismiss(session, control, error);
-      throw error;
     }
-    const limit = streams.isViolated ? "sign-in-streams" : "sign-in-bytes";
-    bounds.refusals.count(limit, { from: session.remote.hostname });
-    session.close(closeInfo(CLOSE_CODES[toRefusal(error).code]!, error.parts.state));
     throw error;
   }
 }

@@ -64,7 +64,9 @@ export class Relay {
 
   /** Admits what comes in until the listener is closed. Rejects when the listener fails. */
   async serve(listener: Listener): Promise<void> {
+    const came = this.#metrics.connections.of(listener.transport);
     for await (const incoming of listener) {
+      came.add();
       const guest = this.#door.enter(incoming);
       if (guest) this.#host(incoming, guest).finally(() => guest.leave());
     }
