@@ -17,6 +17,7 @@ export {
   superviseEndpoint,
 } from "./core/endpoint.ts";
 export { type ErrorCode, type ErrorParts, TunnelError } from "./core/errors.ts";
+export type { Rate } from "./core/bucket.ts";
 export { Authority, type Role, Verifier } from "./core/identity/credential.ts";
 export { decodeJoin, encodeJoin, type Join } from "./core/identity/join.ts";
 export {
@@ -30,6 +31,7 @@ export {
 } from "./core/identity/keys.ts";
 export type { Claim, Link } from "./core/link.ts";
 export type { Log, LogFields } from "./core/log.ts";
+export { type Metric, Metrics, type Sample } from "./core/metrics.ts";
 export { StaticKey } from "./core/noise/static_key.ts";
 export type { MayApprove } from "./core/relay/approvals.ts";
 export { Relay, type RelayLimits, type RelayOptions } from "./core/relay/relay.ts";

@@ -60,6 +60,9 @@ function define(cli: CAC, wrap: (level: Level, action: Action) => (...args: unkn
     .option("--public <url>", "tunnel://HOST:PORT as others reach it, for join strings")
     .option("--cert <file>", "certificate chain, PEM (default: a development one is made)")
     .option("--key <file>", "its private key, PEM")
+    .option("--limit <name=value>", "a limit, repeatable; --limits lists them with their defaults")
+    .option("--limits", "list what can be limited")
+    .option("--metrics <address>", "serve metrics on HOST:PORT by plain HTTP (default: off)")
     .example(
       "tunnel relay --public tunnel://relay.example.com --cert fullchain.pem --key privkey.pem",
     )

@@ -2,9 +2,10 @@
 
 import { describe, TunnelError } from "../core/errors.ts";
 import { Verifier } from "../core/identity/credential.ts";
+import { Metrics } from "../core/metrics.ts";
 import { parseRelayUrl } from "../core/names.ts";
 import { Relay } from "../core/relay/relay.ts";
-import type { Listener } from "../core/transport.ts";
+import type { Limits, Listener, ListenOptions } from "../core/transport.ts";
 import {
   certificateNames,
   developmentCertificate,
@@ -15,7 +16,9 @@ import {
 import type { Home } from "../stores/home.ts";
 import { quic } from "../transports/quic.ts";
 import { websocket } from "../transports/websocket/transport.ts";
-import { AGENT, type Context } from "./context.ts";
+import { AGENT, type Context, VERSION } from "./context.ts";
+import { type ChosenLimits, listLimits, parseLimits } from "./limits.ts";
+import { observeProcess, serveMetrics } from "./metrics.ts";
 import { parseListen } from "./parse.ts";
 import { print, stopSignal } from "./process.ts";
 
@@ -33,6 +36,10 @@ interface Certificate {
 
 export async function relay(context: Context): Promise<void> {
   const { options, home, log } = context;
+  if (options.flag("limits")) return print(listLimits());
+  const limits = parseLimits(options.list("limit"));
+  const metricsText = options.text("metrics");
+  const metricsAddress = metricsText ? parseListen(metricsText, "127.0.0.1") : undefined;
   const asked = options.text("listen");
   const address = parseListen(asked ?? String(DEFAULT_PORT), "0.0.0.0");
   const publicText = options.text("public");
@@ -42,7 +49,12 @@ export async function relay(context: Context): Promise<void> {
   const stop = stopSignal();
   const authority = await home.makeAuthority();
   await using store = await home.openStore();
-  const listeners = await bind(context, address, certificate, asked === undefined);
+  const metrics = new Metrics();
+  observeProcess(metrics, VERSION);
+  await using shown = metricsAddress ? serveMetrics(metrics, metricsAddress) : undefined;
+  if (shown) log.info("metrics are served", { url: shown.url });
+  const binding = { ...address, ...certificate, limits: sessionLimits(limits) };
+  const listeners = await bind(context, binding, asked === undefined);
   const { port } = listeners[0]!.address;
   const url = named ?? relayUrl(hostname, port);
   const names = certificateNames(certificate.cert);
@@ -59,6 +71,8 @@ export async function relay(context: Context): Promise<void> {
     agent: AGENT,
     now: Date.now,
     log,
+    limits,
+    metrics,
   });
   const local = relayUrl(isWildcard(address.hostname) ? "127.0.0.1" : address.hostname, port);
   await home.saveRelayEndpoint({ url: text(url), local: text(local), root: certificate.root });
@@ -105,33 +119,31 @@ async function ownCertificate(home: Home, hosts: readonly string[]): Promise<Cer
 
 /** UDP and TCP on one number. */
 async function bind(
-  { log }: Context,
-  address: { hostname: string; port: number },
-  { cert, key }: Certificate,
+  { log }: Pick<Context, "log">,
+  options: ListenOptions,
   mayFallBack: boolean,
 ): Promise<Listener[]> {
-  const { hostname, port } = address;
+  const { port } = options;
   for (let tries = 1;; tries++) {
-    const tcp = await websocket.listen({ hostname, port, cert, key }).catch((error: unknown) => {
+    const tcp = await websocket.listen(options).catch((error: unknown) => {
       if (!mayFallBack || !isForbidden(error)) throw error;
     });
     if (!tcp) {
       log.warn("this user may not bind port 443", { instead: FALLBACK_PORT });
-      return await bind(
-        { log } as Context,
-        { hostname, port: FALLBACK_PORT },
-        { cert, key },
-        false,
-      );
+      return await bind({ log }, { ...options, port: FALLBACK_PORT }, false);
     }
     try {
-      return [tcp, await quic.listen({ hostname, port: tcp.address.port, cert, key })];
+      return [tcp, await quic.listen({ ...options, port: tcp.address.port })];
     } catch (error) {
       await tcp.close();
       // A free TCP port need not be a free UDP port: another one may be both.
       if (port !== 0 || tries === PORT_TRIES) throw error;
     }
   }
+}
+
+function sessionLimits({ streams }: ChosenLimits): Partial<Limits> | undefined {
+  return streams === undefined ? undefined : { streams };
 }
 
 function isForbidden(error: unknown): boolean {

@@ -12,10 +12,16 @@ export class ByteReader {
   readonly #readable: ReadableStream<Uint8Array>;
   #reader: ReadableStreamDefaultReader<Uint8Array>;
   #chunk: Uint8Array = EMPTY;
+  #received = 0;
 
   constructor(readable: ReadableStream<Uint8Array>) {
     this.#readable = readable;
     this.#reader = readable.getReader();
+  }
+
+  /** Bytes that have come, whether they were asked for or not. */
+  get received(): number {
+    return this.#received;
   }
 
   /** The next chunk, whatever its size; null at the end. */
@@ -28,6 +34,7 @@ export class ByteReader {
     for (;;) {
       const { value, done } = await this.#reader.read();
       if (done) return null;
+      this.#received += value.length;
       if (value.length > 0) return value;
     }
   }

@@ -33,6 +33,11 @@ export class MessageStream {
     this.#writer.closed.catch(() => {});
   }
 
+  /** Bytes that have come of the other end, those of its messages and any behind them. */
+  get received(): number {
+    return this.#reader.received;
+  }
+
   /** @throws {TunnelError} `reset` when the stream has failed */
   async send(message: unknown): Promise<void> {
     try {

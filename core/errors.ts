@@ -34,7 +34,7 @@ export type ErrorCode =
   | "closed"
   /** Something of this machine cannot be had: a port, a file, a program. */
   | "unavailable"
-  /** A limit of this end is reached. */
+  /** A limit is reached, of this end or of the relay. */
   | "limit"
   /** The caller's own AbortSignal fired. */
   | "aborted"

@@ -279,6 +279,8 @@ function endOf(info: CloseInfo, action: string): TunnelError {
       });
     case CloseCode.refused:
       return new TunnelError("refused", { action, state });
+    case CloseCode.limit:
+      return new TunnelError("limit", { action, state, remedy: "try again later" });
     default:
       return new TunnelError("closed", { action, state });
   }

@@ -135,13 +135,28 @@ export interface Listener extends AsyncIterable<Incoming>, AsyncDisposable {
   close(): Promise<void>;
 }
 
+export interface AcceptOptions {
+  signal?: AbortSignal;
+  /**
+   * Judges the peer's address as soon as it is known, before the handshake. What it throws ends the
+   * connection at the least cost, and rejects the accept.
+   */
+  admit?: (remote: RemoteAddress) => void;
+}
+
 /** A connection before this end has spent anything on it. */
 export interface Incoming {
   readonly transport: string;
-  /** The peer's address, where the transport knows it before accepting. */
+  /**
+   * The peer's address, where the transport knows it before accepting. Without it nothing has shown
+   * that the peer receives what is sent to its address.
+   */
   readonly remote?: RemoteAddress;
-  /** Finishes the handshake. Rejects with a TunnelError when the peer does not play by it. */
-  accept(options?: { signal?: AbortSignal }): Promise<Session>;
+  /**
+   * Finishes the handshake. Rejects with a TunnelError when the peer does not play by it; a transport
+   * may be unable to tell that from a session that is lost right away.
+   */
+  accept(options?: AcceptOptions): Promise<Session>;
   /** Turns it away at the least cost. */
   refuse(): void;
 }

@@ -24,6 +24,9 @@ const usage: [string, string[], RegExp][] = [
   ["a cut-off join string", ["device", "--id", "x", "--join", "tj1.eyJ1Ijoi"], /join string/],
   ["a lifetime without a unit", ["invite", "device", "x", "--ttl", "5"], /duration/],
   ["a certificate without its key", ["relay", "--cert", "x.pem"], /go together/],
+  ["a limit that does not exist", ["relay", "--limit", "speed=1"], /no limit "speed"/],
+  ["a limit without a number", ["relay", "--limit", "dials=few"], /read --limit dials/],
+  ["a port for metrics that is none", ["relay", "--metrics", "x:y"], /address to listen on/],
   ["a log level that does not exist", ["devices", "--log-level", "loud"], /no level loud/],
 ];
 for (const [what, args, pattern] of usage) {
@@ -36,6 +39,17 @@ for (const [what, args, pattern] of usage) {
     assert.is(stdout, "");
   });
 }
+
+test("a limit in the environment counts, and one that is wrong is named", async () => {
+  await using dir = await tempDir();
+  const env = { TUNNEL_HOME: dir.path, TUNNEL_LIMIT: "dials=5, dial-rate=fast" };
+  const { code, stderr } = await run(["relay"], env);
+  assert.is(code, 2);
+  assert.match(stderr, /read --limit dial-rate/);
+  const list = await run(["relay", "--limits"], { TUNNEL_HOME: dir.path });
+  assert.is(list.code, 0);
+  assert.match(list.stdout, /^operator-sessions=64 /m);
+});
 
 test("every command's help has an example", async () => {
   for (const command of ["relay", "invite", "device", "connect", "ssh", "devices", "doctor"]) {

@@ -17,6 +17,7 @@ import {
 } from "../core/identity/keys.ts";
 import type { Claim, Link } from "../core/link.ts";
 import { type Log, SILENT } from "../core/log.ts";
+import { Metrics } from "../core/metrics.ts";
 import { StaticKey } from "../core/noise/static_key.ts";
 import { Relay, type RelayLimits, type RelayOptions } from "../core/relay/relay.ts";
 import type { Session } from "../core/transport.ts";
@@ -27,6 +28,7 @@ export interface Fleet extends AsyncDisposable {
   readonly relay: Relay;
   readonly authority: Authority;
   readonly store: MemoryStore;
+  readonly metrics: Metrics;
   readonly url: URL;
   readonly transport: ReturnType<typeof memoryTransport>;
   /** Sessions that this fleet's members have made, newest last. */
@@ -34,6 +36,8 @@ export interface Fleet extends AsyncDisposable {
   readonly connector: SessionConnector;
   /** The devices that {@linkcode Fleet.device} has made, newest last. */
   readonly devices: Device[];
+  /** What the relay has counted under a name, `tunnel_relay_` left out, with these label values. */
+  count(name: string, ...labels: string[]): number;
   claim(role: Role, name: string, options?: Times): Promise<Claim>;
   member(role: Role, name: string, options?: Times): Promise<Member>;
   /** Signs in; a device also serves dials. */
@@ -87,6 +91,7 @@ export async function startFleet(
   const listener = await transport.listen({ hostname: "relay", port: 443, cert: "", key: "" });
   const authority = await Authority.generate();
   const store = new MemoryStore();
+  const metrics = new Metrics();
   const relay = new Relay({
     store,
     authority,
@@ -97,6 +102,7 @@ export async function startFleet(
     log,
     limits,
     mayApprove,
+    metrics,
   });
   const serving = relay.serve(listener);
   const url = new URL("tunnel://relay:443");
@@ -140,6 +146,8 @@ export async function startFleet(
     relay,
     authority,
     store,
+    metrics,
+    count: (name, ...labels) => countOf(metrics, `tunnel_relay_${name}`, labels),
     url,
     transport,
     sessions,
@@ -189,6 +197,15 @@ export async function startFleet(
       await serving;
     },
   };
+}
+
+function countOf(metrics: Metrics, name: string, values: readonly string[]): number {
+  const metric = [...metrics].find((metric) => metric.name === name);
+  if (!metric) throw new Error(`there is no metric ${name}`);
+  for (const { labels, value } of metric.samples()) {
+    if (Object.values(labels).join() === values.join()) return value;
+  }
+  return 0;
 }
 
 /** A target that sends back what it gets, and ends when it is ended. */

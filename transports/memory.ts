@@ -28,24 +28,32 @@ export interface MemorySession extends Session {
 
 /** Two ends of one session; streams opened at one come in at the other. */
 export function memoryPair(
-  options: { a?: Partial<Limits>; b?: Partial<Limits>; host?: string } = {},
+  options: { a?: Partial<Limits>; b?: Partial<Limits>; host?: string; from?: string } = {},
 ): [MemorySession, MemorySession] {
-  const remote = { hostname: options.host ?? "memory", port: 1 };
-  const a = new End(remote, { ...DEFAULT_LIMITS, ...options.a });
-  const b = new End(remote, { ...DEFAULT_LIMITS, ...options.b });
+  const { host = "memory", from = host } = options;
+  const a = new End({ hostname: host, port: 1 }, { ...DEFAULT_LIMITS, ...options.a });
+  const b = new End({ hostname: from, port: 1 }, { ...DEFAULT_LIMITS, ...options.b });
   a.peer = b;
   b.peer = a;
   return [a, b];
 }
 
+export interface MemoryTransport extends Transport {
+  /** Those that are open, both ends. */
+  readonly sessions: Set<MemorySession>;
+  /** Where listeners see the connections come from that are made from now on. */
+  from: string | undefined;
+}
+
 /** A transport whose listeners are found by name within this object alone. */
-export function memoryTransport(): Transport & { sessions: Set<MemorySession> } {
+export function memoryTransport(): MemoryTransport {
   const listeners = new Map<string, MemoryListener>();
   const sessions = new Set<MemorySession>();
   let ports = 0;
   return {
     name: "memory",
     sessions,
+    from: undefined,
     async connect(url, { signal, limits } = {}) {
       const listener = listeners.get(url.host);
       if (!listener) {
@@ -54,7 +62,9 @@ export function memoryTransport(): Transport & { sessions: Set<MemorySession> } 
           state: "nothing listens there",
         });
       }
-      const [session, theirs] = memoryPair({ a: limits, b: listener.limits, host: url.hostname });
+      const { hostname } = url;
+      const options = { a: limits, b: listener.limits, host: hostname, from: this.from };
+      const [session, theirs] = memoryPair(options);
       const accepted = listener.offer(theirs);
       try {
         await untilAborted(accepted, signal, `connect ${url.host}`);
@@ -94,11 +104,22 @@ class MemoryListener implements Listener {
   offer(session: MemorySession): Promise<void> {
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     promise.catch(() => {});
+    const refuse = () => reject(unreachable("the listener refused"));
     this.#controller.enqueue({
       transport: this.transport,
       remote: session.remote,
-      accept: () => (resolve(), Promise.resolve(session)),
-      refuse: () => reject(unreachable("the listener refused")),
+      // deno-lint-ignore require-await -- what `admit` throws is a rejection
+      async accept({ admit } = {}) {
+        try {
+          admit?.(session.remote);
+        } catch (cause) {
+          refuse();
+          throw cause;
+        }
+        resolve();
+        return session;
+      },
+      refuse,
     });
     return promise;
   }

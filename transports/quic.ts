@@ -9,6 +9,8 @@ import { lookup } from "node:dns/promises";
 import { throwIfAborted, untilAborted, withDeadline } from "../core/deadline.ts";
 import { describe, toTunnelError, TunnelError } from "../core/errors.ts";
 import {
+  type AcceptOptions,
+  CloseCode,
   type CloseInfo,
   type ConnectOptions,
   DEFAULT_LIMITS,
@@ -145,6 +147,7 @@ class QuicSession implements Session {
     );
     this.closed.then(onClosed, onClosed);
     this.incoming = this.#accepting();
+    this.#refuseDatagrams();
   }
 
   async openStream({ signal }: { signal?: AbortSignal } = {}): Promise<Stream> {
@@ -171,6 +174,12 @@ class QuicSession implements Session {
   async [Symbol.asyncDispose](): Promise<void> {
     this.close();
     await this.closed.catch(() => {});
+  }
+
+  /** None is ever sent, and those that nobody reads would be kept: over a megabyte of them. */
+  #refuseDatagrams(): void {
+    const refuse = () => this.close({ code: CloseCode.protocol, reason: "a datagram came" });
+    this.#conn.readDatagram().then(refuse, () => {}); // The session has ended.
   }
 
   /**
@@ -260,7 +269,7 @@ class QuicListener implements Listener {
       // `remote` stays unknown: reading it here would use up the incoming connection.
       yield {
         transport: this.transport,
-        accept: (options) => this.#accept(incoming, options?.signal),
+        accept: (options) => this.#accept(incoming, options),
         refuse: () => incoming.refuse(),
       };
     }
@@ -279,23 +288,33 @@ class QuicListener implements Listener {
     return this.close();
   }
 
-  async #accept(incoming: Deno.QuicIncoming, signal?: AbortSignal): Promise<Session> {
+  async #accept(
+    incoming: Deno.QuicIncoming,
+    { signal, admit }: AcceptOptions = {},
+  ): Promise<Session> {
     const action = "accept a QUIC connection";
-    const accepting = Promise.resolve().then(() =>
-      incoming.accept({ ...transportOptions(this.#limits), keepAliveInterval: undefined })
-    );
+    let conn: Deno.QuicConn | undefined;
     try {
-      const conn = await withDeadline(
-        { action, timeout: HANDSHAKE_TIMEOUT, signal },
-        () => accepting,
-      );
+      // With `zeroRtt` the connection is there before its handshake, and with it the address. Nothing
+      // is read of it or written to it until the handshake is done, so nothing can be replayed.
+      const accepted = conn = incoming.accept({
+        ...transportOptions(this.#limits),
+        keepAliveInterval: undefined,
+        zeroRtt: true,
+      });
+      const { hostname, port } = accepted.remoteAddr;
+      admit?.({ hostname, port });
+      // It fulfils when the handshake has failed too: the session is then lost right away.
+      const options = { action, timeout: HANDSHAKE_TIMEOUT, signal };
+      await withDeadline(options, () => accepted.handshake);
       this.#sessions++;
-      return new QuicSession(conn, () => {
+      return new QuicSession(accepted, () => {
         this.#sessions--;
         this.#endWhenEmpty();
       });
     } catch (cause) {
-      accepting.then((conn) => conn.close(), () => {});
+      conn?.closed.catch(() => {}); // It is given up, however it ends.
+      conn?.close({ closeCode: CloseCode.limit, reason: "" });
       throw toTunnelError(cause, action, "protocol");
     }
   }

@@ -11,7 +11,11 @@ import { joinSubject, newNonce, verifyProof } from "../identity/proof.ts";
 import { MAX_GREETING } from "../message.ts";
 import { toRefusal } from "../refusal.ts";
 import type { Store } from "../store.ts";
-import { CloseCode, closeInfo, type Session } from "../transport.ts";
+import { CloseCode, closeInfo, type Session, type Stream } from "../transport.ts";
+import type { Guest } from "./door.ts";
+import { EarlyStreams } from "./early_streams.ts";
+import type { Members } from "./members.ts";
+import type { Refusals } from "./refusals.ts";
 
 /** What a relay decides by. */
 export interface Gate {
@@ -26,11 +30,22 @@ export interface Gate {
   readonly now: () => number;
 }
 
+/** What bounds a sign-in. */
+export interface Bounds {
+  /** Bytes that may come before it is done. */
+  readonly bytes: number;
+  readonly guest: Guest;
+  readonly members: Members;
+  readonly refusals: Refusals;
+}
+
 /** Somebody who has proven who they are. */
 export interface Admitted {
   readonly member: Principal;
   readonly instance: string;
   readonly control: MessageStream;
+  /** What they open. */
+  readonly streams: AsyncIterable<Stream>;
   /** As it was shown, or issued just now. */
   readonly credential: string;
   /** A device's. */
@@ -41,38 +56,55 @@ export interface Admitted {
 const FAREWELL = 2_000;
 
 /**
- * Runs the sign-in on a new session. Whoever fails it is told why and the session is closed.
+ * Runs the sign-in on a new session. Whoever fails it is told why and the session is closed; whoever
+ * sends more than a sign-in takes is cut without a word.
  *
- * @param timeout milliseconds for all of it
- * @throws {TunnelError} `refused`, `protocol`, `timeout`, `reset`
+ * @throws {TunnelError} `refused`, `protocol`, `timeout`, `limit`, `reset`
  */
-export async function admit(session: Session, gate: Gate, timeout: number): Promise<Admitted> {
+export async function admit(session: Session, gate: Gate, bounds: Bounds): Promise<Admitted> {
   const action = `sign in from ${session.remote.hostname}`;
+  const { guest, members } = bounds;
+  const streams = new EarlyStreams(session);
   let control: MessageStream | undefined;
+  const greet = async (signal: AbortSignal): Promise<Admitted> => {
+    control = new MessageStream(await session.openStream({ signal }));
+    const nonce = newNonce();
+    await control.send({ type: "challenge", versions: VERSIONS, nonce, agent: gate.agent });
+    const signIn = await control.receive(SignInSchema, { action, limit: MAX_GREETING });
+    if (control.received > bounds.bytes) throw tooMuch(action, bounds.bytes);
+    guest.checkWelcome();
+    checkVersion(signIn.version, action);
+    const { member, credential } = signIn.type === "join"
+      ? await enrol(signIn, nonce, gate, { guest, session })
+      : await recognise(signIn, nonce, gate);
+    const { instance, epoch } = signIn;
+    const hasJoined = credential !== undefined;
+    guest.keep(members.seat(member, instance, hasJoined));
+    const principal = { role: member.role, name: member.name };
+    // It may open streams as soon as it has read this.
+    streams.allow();
+    await control.send({ type: "welcome", principal, credential });
+    const shown = signIn.type === "auth" ? signIn.credential : credential!;
+    return { member, instance, control, streams, credential: shown, epoch };
+  };
   try {
-    return await withDeadline({ action, timeout }, async (signal) => {
-      control = new MessageStream(await session.openStream({ signal }));
-      const nonce = newNonce();
-      await control.send({ type: "challenge", versions: VERSIONS, nonce, agent: gate.agent });
-      const signIn = await control.receive(SignInSchema, { action, limit: MAX_GREETING });
-      if (!VERSIONS.includes(signIn.version)) {
-        throw new TunnelError("protocol", {
-          action,
-          state: `it speaks version ${signIn.version}, this relay ${VERSIONS.join(", ")}`,
-          remedy: "run versions that go together",
-        });
-      }
-      const { member, credential } = signIn.type === "join"
-        ? await enrol(signIn, nonce, gate, session)
-        : await recognise(signIn, nonce, gate);
-      const principal = { role: member.role, name: member.name };
-      await control.send({ type: "welcome", principal, credential });
-      const shown = signIn.type === "auth" ? signIn.credential : credential!;
-      return { member, instance: signIn.instance, control, credential: shown, epoch: signIn.epoch };
-    });
+    return await withDeadline(
+      { action, timeout: guest.timeout },
+      (signal) => Promise.race([greet(signal), streams.violated]),
+    );
   } catch (cause) {
-    const error = toTunnelError(cause, action, "reset").during(action);
-    await dismiss(session, control, error);
+    const hasSentTooMuch = (control?.received ?? 0) > bounds.bytes;
+    const error = hasSentTooMuch
+      ? tooMuch(action, bounds.bytes)
+      : toTunnelError(cause, action, "reset").during(action);
+    if (hasSentTooMuch || streams.isViolated) {
+      const limit = hasSentTooMuch ? "sign-in-bytes" : "sign-in-streams";
+      bounds.refusals.count(limit, { from: session.remote.hostname });
+      const code = hasSentTooMuch ? CloseCode.limit : CloseCode.protocol;
+      session.close(closeInfo(code, error.parts.state));
+    } else {
+      await dismiss(session, control, error);
+    }
     throw error;
   }
 }
@@ -91,7 +123,12 @@ async function recognise(signIn: Of<"auth">, nonce: string, gate: Gate) {
   return { member, credential: undefined };
 }
 
-async function enrol(signIn: Of<"join">, nonce: string, gate: Gate, session: Session) {
+async function enrol(
+  signIn: Of<"join">,
+  nonce: string,
+  gate: Gate,
+  { guest, session }: { guest: Guest; session: Session },
+) {
   const { key, agreement, secret, proof } = signIn;
   const { authority, store, now } = gate;
   if (!authority) {
@@ -101,12 +138,13 @@ async function enrol(signIn: Of<"join">, nonce: string, gate: Gate, session: Ses
       remedy: "join where the fleet authority is",
     });
   }
-  // The proof comes first: a secret is spent only on a key that its sender holds.
-  const subject = joinSubject(secret, agreement);
-  await verifyProof(proof, { key, nonce, audience: gate.isOwnAddress, subject });
+  guest.checkJoin();
   // One instant for all of it: a revocation from then on covers the credential.
   const at = now();
-  const { role, name, validity } = await store.redeemInvite(await hashSecret(secret), at);
+  const { role, name, validity } = await redeem().catch((cause) => {
+    if (cause instanceof TunnelError && cause.code === "refused") guest.joinFailed();
+    throw cause;
+  });
   const { token, principal } = await authority.issue({
     role,
     name,
@@ -132,6 +170,27 @@ async function enrol(signIn: Of<"join">, nonce: string, gate: Gate, session: Ses
     detail: session.transport,
   });
   return { member: principal, credential: token };
+
+  // The proof comes first: a secret is spent only on a key that its sender holds.
+  async function redeem() {
+    const subject = joinSubject(secret, agreement);
+    await verifyProof(proof, { key, nonce, audience: gate.isOwnAddress, subject });
+    return await store.redeemInvite(await hashSecret(secret), at);
+  }
+}
+
+function checkVersion(version: number, action: string): void {
+  if (VERSIONS.includes(version)) return;
+  throw new TunnelError("protocol", {
+    action,
+    state: `it speaks version ${version}, this relay ${VERSIONS.join(", ")}`,
+    remedy: "run versions that go together",
+  });
+}
+
+function tooMuch(action: string, most: number): TunnelError {
+  const state = `more than ${most} bytes came before the sign-in was done`;
+  return new TunnelError("limit", { action, state });
 }
 
 /** Says why on the control stream and gives the peer a moment to read it: a close overtakes data. */

@@ -10,6 +10,8 @@ import { MAX_GREETING } from "../message.ts";
 import { fromRefusal, toRefusal } from "../refusal.ts";
 import type { Store } from "../store.ts";
 import type { Stream } from "../transport.ts";
+import type { Place } from "./members.ts";
+import type { RelayMetrics } from "./metrics.ts";
 import type { DeviceSession, Registry } from "./registry.ts";
 import { splice } from "./splice.ts";
 
@@ -25,14 +27,18 @@ export interface DialContext {
   readonly approvalTimeout: number;
   /** Cuts the dial, whatever its state. */
   readonly signal: AbortSignal;
+  /** Reserves what the dial uses, or throws `limit`. */
+  readonly place: (device: string) => Place;
+  readonly metrics: Pick<RelayMetrics, "dials" | "streams">;
 }
 
 /** Serves a dial from its header to its end. Never rejects. */
 export async function handleDial(stream: Stream, context: DialContext): Promise<void> {
-  const { operator, log, signal, timeout } = context;
+  const { operator, log, signal, timeout, metrics } = context;
   const near = new MessageStream(stream);
   const facts: Record<string, string | undefined> = { operator };
   let far: MessageStream | undefined;
+  let place: Place | undefined;
   const began = performance.now();
   try {
     const options = { action: "read a dial", timeout, limit: MAX_GREETING, signal };
@@ -40,21 +46,31 @@ export async function handleDial(stream: Stream, context: DialContext): Promise<
     facts.device = dial.device;
     facts.target = formatTarget(dial);
     facts.reason = dial.reason;
+    place = context.place(dial.device);
     const device = await deviceFor(dial, context);
     let answer: FinalAnswer;
     [far, answer] = await offer(dial, device, near, context);
     await near.send(answer);
-    if (answer.type === "stale") {
+    const outcome = answer.type === "accepted" && dial.resume ? "resumed" : answer.type;
+    metrics.dials.of(outcome).add();
+    if (outcome === "stale") {
       return await Promise.all([near.close(), far.close()]).then(() => {});
     }
-    log.info(dial.resume ? "dial resumed" : "dial accepted", facts);
-    const { sent, received } = await splice(near.detachBlocks(), far.detachBlocks(), signal);
+    log.info(`dial ${outcome}`, facts);
+    const { traffic } = place;
+    const through = splice(near.detachBlocks(), far.detachBlocks(), { signal, traffic });
+    const { sent, received } = await through;
     log.info("dial ended", { ...facts, sent, received, seconds: seconds(began) });
   } catch (cause) {
     const error = toTunnelError(cause, "dial", "refused");
-    log.info("dial refused", { ...facts, why: error.parts.state });
+    metrics.dials.of(error.code).add();
+    // A limit has said so itself, within reason.
+    const say = error.code === "limit" ? log.debug : log.info;
+    say("dial refused", { ...facts, why: error.parts.state });
     await near.send(toRefusal(error)).catch(() => {}); // The operator has gone.
     await Promise.all([near.close(), far?.close()]);
+  } finally {
+    place?.release();
   }
 }
 
@@ -84,11 +100,12 @@ async function offer(
   near: MessageStream,
   context: DialContext,
 ): Promise<Offered> {
-  const { operator, timeout, signal } = context;
+  const { operator, timeout, signal, metrics } = context;
   const action = `dial ${dial.device}`;
   const options = { action, timeout, signal };
   return await withDeadline(options, async (signal, extend): Promise<Offered> => {
     const far = new MessageStream(await device.session.openStream({ signal }));
+    metrics.streams.of("relay").add();
     const { host, port, protocol, epoch, hello, reason } = dial;
     try {
       await far.send({ type: "offer", operator, host, port, protocol, epoch, hello, reason });

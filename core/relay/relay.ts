@@ -1,49 +1,31 @@
 /** The relay: admits sessions, keeps the registry of devices, and joins dials to devices. */
 
-import { APPROVAL_WAIT } from "../approval.ts";
 import { withDeadline } from "../deadline.ts";
 import { describe, toTunnelError, TunnelError } from "../errors.ts";
 import type { Log } from "../log.ts";
+import { Metrics } from "../metrics.ts";
 import { CloseCode, closeInfo, type Incoming, type Listener, type Session } from "../transport.ts";
 import { admit, type Admitted, type Gate } from "./admission.ts";
 import { Approvals, type MayApprove } from "./approvals.ts";
 import { handleDial } from "./dial.ts";
+import { Door, type Guest } from "./door.ts";
+import { DEFAULT_RELAY_LIMITS, type RelayLimits } from "./limits.ts";
+import { Members } from "./members.ts";
+import { RelayMetrics } from "./metrics.ts";
+import { QuietLog } from "./quiet_log.ts";
+import { Refusals } from "./refusals.ts";
 import { Registry } from "./registry.ts";
 import { serveRequests } from "./requests.ts";
 
-/** Bounds of a relay; every one is reserved before anything is spent on a peer. */
-export interface RelayLimits {
-  /** Sessions, admitted and not; default 20,000. */
-  sessions: number;
-  /** Sessions that have not signed in yet; default 1,000. */
-  pending: number;
-  /** Milliseconds from a connection to the end of its sign-in; default 10,000. */
-  signInTimeout: number;
-  /** Milliseconds that a device has to answer a dial; default 30,000. */
-  dialTimeout: number;
-  /** Milliseconds that a device may have somebody decide about a dial, beside that; default 300,000. */
-  approvalTimeout: number;
-  /** Dials that wait for operators to decide; default 1,024. */
-  approvals: number;
-  /** The same of one device; default 16. */
-  approvalsPerDevice: number;
-}
-
-export const DEFAULT_RELAY_LIMITS: Readonly<RelayLimits> = {
-  sessions: 20_000,
-  pending: 1_000,
-  signInTimeout: 10_000,
-  dialTimeout: 30_000,
-  approvalTimeout: APPROVAL_WAIT,
-  approvals: 1_024,
-  approvalsPerDevice: 16,
-};
+export { DEFAULT_RELAY_LIMITS, type RelayLimits };
 
 export interface RelayOptions extends Gate {
   readonly log: Log;
   readonly limits?: Partial<RelayLimits>;
   /** Which operators may decide about dials that devices ask about; by default none. */
   readonly mayApprove?: MayApprove;
+  /** Where the relay counts; nobody sees it otherwise. */
+  readonly metrics?: Metrics;
 }
 
 /** A relay without sockets of its own: {@linkcode Relay.serve} gives it listeners. */
@@ -52,39 +34,47 @@ export class Relay {
   readonly approvals: Approvals;
   readonly #options: RelayOptions;
   readonly #limits: RelayLimits;
+  readonly #metrics: RelayMetrics;
+  readonly #refusals: Refusals;
+  readonly #door: Door;
+  readonly #members: Members;
+  readonly #failures: QuietLog;
   readonly #sessions = new Set<Session>();
   readonly #stop = new AbortController();
-  #pending = 0;
-  #refused = 0;
 
   constructor(options: RelayOptions) {
+    const { log, metrics: registry = new Metrics() } = options;
+    const limits = { ...DEFAULT_RELAY_LIMITS, ...options.limits };
+    const clock = () => performance.now();
+    const metrics = new RelayMetrics(registry);
+    const refusals = new Refusals(metrics, log, clock);
     this.#options = options;
-    this.#limits = { ...DEFAULT_RELAY_LIMITS, ...options.limits };
-    const { approvals, approvalsPerDevice } = this.#limits;
+    this.#limits = limits;
+    this.#metrics = metrics;
+    this.#refusals = refusals;
+    this.#door = new Door({ limits, refusals, log, clock });
+    this.#members = new Members({ limits, metrics, refusals });
+    this.#failures = new QuietLog(log, clock);
+    const { approvals, approvalsPerDevice } = limits;
     this.approvals = new Approvals({ most: approvals, mostPerDevice: approvalsPerDevice });
+    const observe = (name: string, help: string, read: () => number) =>
+      registry.observe(`tunnel_relay_${name}`, help, "gauge", read);
+    observe("pending", "Connections that have not signed in.", () => this.#door.pending);
+    observe("devices", "Devices that are online.", () => this.registry.size);
   }
 
   /** Sessions now, those that are signing in included. */
   get sessions(): number {
-    return this.#sessions.size + this.#pending;
+    return this.#door.sessions;
   }
 
   /** Admits what comes in until the listener is closed. Rejects when the listener fails. */
   async serve(listener: Listener): Promise<void> {
+    const came = this.#metrics.connections.of(listener.transport);
     for await (const incoming of listener) {
-      if (this.#pending >= this.#limits.pending || this.sessions >= this.#limits.sessions) {
-        incoming.refuse();
-        // One line for the first and then for each thousandth: a flood must not flood the log.
-        if (this.#refused++ % 1_000 === 0) {
-          this.#options.log.warn("connections refused: a limit is reached", {
-            refused: this.#refused,
-            pending: this.#pending,
-            sessions: this.sessions,
-          });
-        }
-      } else {
-        this.#host(incoming);
-      }
+      came.add();
+      const guest = this.#door.enter(incoming);
+      if (guest) this.#host(incoming, guest).finally(() => guest.leave());
     }
   }
 
@@ -100,30 +90,27 @@ export class Relay {
     await Promise.allSettled(sessions.map((session) => session.closed));
   }
 
-  async #host(incoming: Incoming): Promise<void> {
+  async #host(incoming: Incoming, guest: Guest): Promise<void> {
     const { log } = this.#options;
-    this.#pending++;
     let session: Session;
     let admitted: Admitted;
     try {
-      const began = performance.now();
-      const options = { action: "accept a session", timeout: this.#limits.signInTimeout };
-      session = await withDeadline(options, (signal) => incoming.accept({ signal }));
-      this.#sessions.add(session);
-      session.closed.catch(() => {}).finally(() => this.#sessions.delete(session));
-      // Counted among the sessions from here on, and among the pending ones until it has signed in.
-      const left = this.#limits.signInTimeout - (performance.now() - began);
-      admitted = await admit(session, this.#options, Math.max(1, left));
+      session = await this.#accept(incoming, guest);
+      admitted = await this.#signIn(session, guest);
     } catch (cause) {
       const error = toTunnelError(cause, "accept a session", "protocol");
-      log.warn(error.message, { transport: incoming.transport });
+      // Limits have said so themselves.
+      if (error.code !== "limit") {
+        this.#failures.warn(error.message, { transport: incoming.transport });
+      }
       return;
-    } finally {
-      this.#pending--;
     }
     const { role, name } = admitted.member;
     const facts = { [role]: name, via: session.transport, from: session.remote.hostname };
     log.info("signed in", facts);
+    const open = this.#metrics.sessions.of(session.transport, role);
+    open.add();
+    guest.keep(() => open.add(-1));
     let info = closeInfo(CloseCode.done, "");
     try {
       await (role === "device"
@@ -142,6 +129,39 @@ export class Relay {
       ({ reason }) => log.info("session ended", { ...facts, why: reason || undefined }),
       (cause) => log.info("session lost", { ...facts, why: describe(cause) }),
     );
+  }
+
+  async #accept(incoming: Incoming, guest: Guest): Promise<Session> {
+    const { transport } = incoming;
+    const { handshakes } = this.#metrics;
+    try {
+      const options = { action: "accept a session", timeout: guest.timeout };
+      const admit = guest.arrive.bind(guest);
+      const session = await withDeadline(options, (signal) => incoming.accept({ signal, admit }));
+      this.#sessions.add(session);
+      session.closed.catch(() => {}).finally(() => this.#sessions.delete(session));
+      guest.proven();
+      handshakes.of(transport, "done").add();
+      return session;
+    } catch (cause) {
+      handshakes.of(transport, toTunnelError(cause, "", "protocol").code).add();
+      throw cause;
+    }
+  }
+
+  async #signIn(session: Session, guest: Guest): Promise<Admitted> {
+    const { signIns } = this.#metrics;
+    const [members, refusals] = [this.#members, this.#refusals];
+    try {
+      const bounds = { bytes: this.#limits.signInBytes, guest, members, refusals };
+      const admitted = await admit(session, this.#options, bounds);
+      guest.signedIn();
+      signIns.of("accepted").add();
+      return admitted;
+    } catch (cause) {
+      signIns.of(toTunnelError(cause, "", "protocol").code).add();
+      throw cause;
+    }
   }
 
   async #hostDevice(session: Session, admitted: Admitted): Promise<void> {
@@ -168,7 +188,7 @@ export class Relay {
       await Promise.all([
         session.closed,
         this.#requests(session, admitted),
-        this.#refuseStreams(session),
+        this.#refuseStreams(admitted),
       ]);
     } finally {
       if (this.registry.remove(entry)) await seen();
@@ -176,16 +196,21 @@ export class Relay {
   }
 
   async #hostOperator(session: Session, admitted: Admitted): Promise<void> {
+    const operator = admitted.member.name;
+    const opened = this.#metrics.streams.of("operator");
     const dials = async () => {
-      for await (const stream of session.incoming) {
+      for await (const stream of admitted.streams) {
+        opened.add();
         handleDial(stream, {
-          operator: admitted.member.name,
+          operator,
           registry: this.registry,
           store: this.#options.store,
           log: this.#options.log,
           timeout: this.#limits.dialTimeout,
           approvalTimeout: this.#limits.approvalTimeout,
           signal: this.#stop.signal,
+          place: (device) => this.#members.dial(operator, device),
+          metrics: this.#metrics,
         });
       }
     };
@@ -199,6 +224,9 @@ export class Relay {
       name,
       store,
       find: (id) => this.registry.find(id),
+      rate: this.#members.requests(),
+      metrics: this.#metrics,
+      refusals: this.#refusals,
       approvals: this.approvals,
       mayApprove,
       approvalTimeout: this.#limits.approvalTimeout,
@@ -210,8 +238,8 @@ export class Relay {
   }
 
   /** A device has nothing to dial. */
-  async #refuseStreams(session: Session): Promise<void> {
-    for await (const stream of session.incoming) {
+  async #refuseStreams({ streams }: Admitted): Promise<void> {
+    for await (const stream of streams) {
       stream.readable.cancel().catch(() => {}); // The session has ended, and the stream with it.
       stream.writable.abort().catch(() => {});
     }

@@ -1,5 +1,6 @@
 /** What a signed-in client may ask on its control stream. */
 
+import type { Bucket } from "../bucket.ts";
 import { type DeviceInfo, type Reply, Request, type WaitingDial } from "../control.ts";
 import type { MessageStream } from "../control_stream.ts";
 import { formatTarget } from "../allow.ts";
@@ -10,6 +11,8 @@ import { toRefusal } from "../refusal.ts";
 import type { DeviceRecord, Store } from "../store.ts";
 import type { Approvals, MayApprove } from "./approvals.ts";
 import { absentDevice, unknownDevice } from "./dial.ts";
+import type { RelayMetrics } from "./metrics.ts";
+import type { Refusals } from "./refusals.ts";
 import type { DeviceSession } from "./registry.ts";
 
 /** Devices in one answer; the message then stays well under its limit. */
@@ -31,6 +34,10 @@ export interface RequestContext {
   readonly approvalTimeout: number;
   readonly now: () => number;
   readonly log: Log;
+  /** How often this control stream may ask. */
+  readonly rate: Bucket;
+  readonly metrics: Pick<RelayMetrics, "requests">;
+  readonly refusals: Refusals;
 }
 
 type Of<T extends Request["type"]> = Extract<Request, { type: T }>;
@@ -49,7 +56,7 @@ export async function serveRequests(
     for (;;) {
       const request = await control.receiveOrEnd(Request, { action: "serve the control stream" });
       if (request === null) return;
-      const replying = answer(request, context, over.signal)
+      const replying = answerWithinRate(request, context, over.signal)
         .catch((cause) => refusal(cause, request.id))
         .then((reply) => control.send(reply));
       if (request.type !== "approval" || waiting >= MOST_WAITING) {
@@ -64,6 +71,17 @@ export async function serveRequests(
   } finally {
     over.abort(new TunnelError("closed", { action: "wait", state: "the session has ended" }));
   }
+}
+
+async function answerWithinRate(
+  request: Request,
+  context: RequestContext,
+  over: AbortSignal,
+): Promise<Reply> {
+  const { rate, metrics, refusals } = context;
+  metrics.requests.of(request.type).add();
+  if (rate.take()) return await answer(request, context, over);
+  throw refusals.refuse("requests", `answer ${request.type}`, "this session asks too often");
 }
 
 async function answer(

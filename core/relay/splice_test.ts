@@ -128,7 +128,7 @@ test.run();
 async function spliced({ read = "", signal }: { read?: string; signal?: AbortSignal } = {}) {
   const [operator, near] = await joined(read);
   const [device, far] = await joined("");
-  return { operator, device, done: splice(near, far, signal) };
+  return { operator, device, done: splice(near, far, { signal }) };
 }
 
 /** A stream of a session of its own: its end, and the relay's. */

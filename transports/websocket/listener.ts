@@ -3,6 +3,7 @@
 import { throwIfAborted, withDeadline } from "../../core/deadline.ts";
 import { toTunnelError, TunnelError } from "../../core/errors.ts";
 import type {
+  AcceptOptions,
   Incoming,
   Listener,
   ListenOptions,
@@ -50,9 +51,9 @@ class WebSocketListener implements Listener {
   readonly transport = "websocket";
   readonly address: RemoteAddress;
   readonly #server: TlsServer;
-  readonly #options: AcceptOptions;
+  readonly #options: ListenerOptions;
 
-  constructor(server: TlsServer, options: AcceptOptions) {
+  constructor(server: TlsServer, options: ListenerOptions) {
     this.address = server.address;
     this.#server = server;
     this.#options = options;
@@ -72,7 +73,7 @@ class WebSocketListener implements Listener {
   }
 }
 
-interface AcceptOptions {
+interface ListenerOptions {
   limits: ListenOptions["limits"];
   onRequest: RequestHandler;
 }
@@ -81,17 +82,18 @@ class WebSocketIncoming implements Incoming {
   readonly transport = "websocket";
   readonly remote: RemoteAddress;
   readonly #conn: ServerConn;
-  readonly #options: AcceptOptions;
+  readonly #options: ListenerOptions;
 
-  constructor(conn: ServerConn, options: AcceptOptions) {
+  constructor(conn: ServerConn, options: ListenerOptions) {
     this.remote = conn.remote;
     this.#conn = conn;
     this.#options = options;
   }
 
-  async accept({ signal }: { signal?: AbortSignal } = {}): Promise<Session> {
+  async accept({ signal, admit }: AcceptOptions = {}): Promise<Session> {
     const action = `accept a WebSocket of ${this.remote.hostname}`;
     try {
+      this.#check(admit);
       const bound = { action, timeout: ACCEPT_TIMEOUT, signal };
       return await withDeadline(bound, (signal) => this.#upgrade(signal, action));
     } catch (cause) {
@@ -101,6 +103,15 @@ class WebSocketIncoming implements Incoming {
 
   refuse(): void {
     this.#conn.close();
+  }
+
+  #check(admit: AcceptOptions["admit"]): void {
+    try {
+      admit?.(this.remote);
+    } catch (cause) {
+      this.refuse();
+      throw cause;
+    }
   }
 
   async #upgrade(signal: AbortSignal, action: string): Promise<Session> {
