@@ -182,8 +182,9 @@ export const Reply = v.variant("type", [
     type: v.literal("devices"),
     id: count,
     devices: v.array(DeviceInfo),
-    /** There is more: ask again with `after` the last one. */
+    /** There is more: ask again with `after` being `next`. */
     more: v.boolean(),
+    next: v.optional(name),
   }),
   v.object({ type: v.literal("decision"), id: count, ...Decision.entries }),
   v.object({
@@ -221,6 +222,19 @@ export type Dial = v.InferOutput<typeof Dial>;
 /** The same as the relay sends it to the device. */
 export const Offer = v.object({ type: v.literal("offer"), operator: name, ...target, ...channel });
 export type Offer = v.InferOutput<typeof Offer>;
+
+/** Ends a channel for good, because its operator may not use it any more. */
+export const End = v.object({
+  type: v.literal("end"),
+  /** The start of the hello of its latest offer: the ephemeral key, 32 bytes in base64url. */
+  hello: v.pipe(v.string(), v.regex(/^[A-Za-z0-9_-]{43}$/, "43 characters of base64url")),
+  /** Why. */
+  state: text(300),
+});
+export type End = v.InferOutput<typeof End>;
+
+/** What a relay opens a stream to a device with. */
+export const FromRelay = v.variant("type", [Offer, End]);
 
 /** What device or relay says to a dial. After `accepted` the stream carries records. */
 export const Answer = v.variant("type", [

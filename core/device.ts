@@ -3,11 +3,11 @@
 import { allowedAddress, formatTarget, type Target } from "./allow.ts";
 import { Approval, type ApprovalOptions } from "./approval.ts";
 import { Channel, type ChannelOptions } from "./channel/channel.ts";
-import { Freshness } from "./channel/freshness.ts";
+import { Freshness, keyOfHello } from "./channel/freshness.ts";
 import type { ChannelIdentity, Response } from "./channel/handshake.ts";
 import { Path } from "./channel/path.ts";
 import { ChannelTable } from "./channel/table.ts";
-import { Offer } from "./control.ts";
+import { type End, FromRelay } from "./control.ts";
 import { MessageStream } from "./control_stream.ts";
 import { delay } from "./deadline.ts";
 import { DEFAULT_RESUME_WINDOW } from "./dialer.ts";
@@ -102,7 +102,8 @@ export class Device {
     const facts: Facts = {};
     try {
       const options = { action: "serve a dial", timeout, limit: MAX_GREETING };
-      const offer = await messages.receive(Offer, options);
+      const offer = await messages.receive(FromRelay, options);
+      if (offer.type === "end") return await this.#end(offer, messages, release);
       facts.operator = offer.operator;
       facts.target = formatTarget(offer);
       facts.reason = offer.reason;
@@ -156,6 +157,7 @@ export class Device {
         operatorKey: response.remoteKey,
         target: facts.target!,
         attempt: 0,
+        hello: keyOfHello(response.hello),
       });
       const { reader, writable } = messages.detachBlocks();
       channel.attach(new Path({ reader, writable, keys, onEnd: release }), 0);
@@ -184,11 +186,20 @@ export class Device {
     const { hello, established } = await response.accept(held.channel.received);
     await messages.send({ type: "accepted", hello });
     if (held.attempt !== attempt) throw overtaken();
+    held.hello = keyOfHello(response.hello);
     const { reader, writable } = messages.detachBlocks();
     this.#channels.attached(id);
     const path = new Path({ reader, writable, keys: established.keys, onEnd: release });
     held.channel.attach(path, received);
     this.#options.log.info("channel resumed", facts);
+  }
+
+  /** Ends a channel whose operator may not go on. A relay could as well never attach it again. */
+  async #end({ hello, state }: End, messages: MessageStream, release: () => void): Promise<void> {
+    const held = this.#channels.findByHello(hello);
+    held?.channel.abandon(new TunnelError("refused", { action: "use the channel", state }));
+    await messages.close();
+    release();
   }
 
   async #carry(channel: Channel, target: Duplex, facts: Facts): Promise<void> {

@@ -206,12 +206,14 @@ export class Link {
   /** Every device that this relay knows, by ID. */
   async devices(signal?: AbortSignal): Promise<DeviceInfo[]> {
     const devices: DeviceInfo[] = [];
+    let after: string | undefined;
     for (;;) {
-      const after = devices.at(-1)?.id;
       const page = await this.request({ type: "devices", id: 0, after }, { signal });
       if (page.type !== "devices") throw unasked();
       devices.push(...page.devices);
-      if (!page.more || page.devices.length === 0) return devices;
+      if (!page.more) return devices;
+      if (page.next === undefined || page.next <= (after ?? "")) throw unasked();
+      after = page.next;
     }
   }
 

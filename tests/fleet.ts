@@ -15,9 +15,11 @@ import {
   generateKeyPair,
   parseAgreementJwk,
 } from "../core/identity/keys.ts";
+import { newSecret } from "../core/identity/join.ts";
 import type { Claim, Link } from "../core/link.ts";
 import { type Log, SILENT } from "../core/log.ts";
 import { Metrics } from "../core/metrics.ts";
+import { EVERYTHING } from "../core/policy/grant.ts";
 import { StaticKey } from "../core/noise/static_key.ts";
 import { Relay, type RelayLimits, type RelayOptions } from "../core/relay/relay.ts";
 import type { Session } from "../core/transport.ts";
@@ -38,10 +40,10 @@ export interface Fleet extends AsyncDisposable {
   readonly devices: Device[];
   /** What the relay has counted under a name, `tunnel_relay_` left out, with these label values. */
   count(name: string, ...labels: string[]): number;
-  claim(role: Role, name: string, options?: Times): Promise<Claim>;
-  member(role: Role, name: string, options?: Times): Promise<Member>;
+  claim(role: Role, name: string, options?: MemberSetup): Promise<Claim>;
+  member(role: Role, name: string, options?: MemberSetup): Promise<Member>;
   /** Signs in; a device also serves dials. */
-  operator(name?: string): Promise<Link>;
+  operator(name?: string, options?: MemberSetup): Promise<Link>;
   device(id: string, options?: DeviceSetup): Promise<Link>;
   /** A dialer for operator `name`, over one link or whatever links there are. */
   dialer(
@@ -64,9 +66,11 @@ export interface Member {
   readonly identity: ChannelIdentity;
 }
 
-interface Times {
+interface MemberSetup {
   ttl?: number;
   now?: number;
+  /** An operator's, beside those that the name has; default everything for a name that is new. */
+  grants?: readonly { scope: string; until?: number }[];
 }
 
 export interface DeviceSetup {
@@ -84,9 +88,10 @@ export async function startFleet(
     log?: Log;
     now?: () => number;
     mayApprove?: RelayOptions["mayApprove"];
+    policyInterval?: number;
   } = {},
 ): Promise<Fleet> {
-  const { limits, log = SILENT, now = Date.now, mayApprove } = options;
+  const { limits, log = SILENT, now = Date.now, mayApprove, policyInterval } = options;
   const transport = memoryTransport();
   const listener = await transport.listen({ hostname: "relay", port: 443, cert: "", key: "" });
   const authority = await Authority.generate();
@@ -102,6 +107,7 @@ export async function startFleet(
     log,
     limits,
     mayApprove,
+    policyInterval,
     metrics,
   });
   const serving = relay.serve(listener);
@@ -115,7 +121,18 @@ export async function startFleet(
     },
     improve: () => Promise.resolve(undefined),
   };
-  const member: Fleet["member"] = async (role, name, times = {}) => {
+  const operators = new Set<string>();
+  const give = async (name: string, wanted: MemberSetup["grants"]) => {
+    const grants = wanted ?? (operators.has(name) ? [] : [{ scope: EVERYTHING }]);
+    operators.add(name);
+    const invite = { type: "invite", role: "operator", name, uses: 1 } as const;
+    const [secretHash, expiresAt] = [newSecret(), now() + 60_000];
+    const change = { ...invite, secretHash, expiresAt, grants: [...grants] };
+    await store.apply(change, { by: "local:test", at: now() });
+    await relay.access.refresh();
+  };
+  const member: Fleet["member"] = async (role, name, { grants, ...times } = {}) => {
+    if (role === "operator") await give(name, grants);
     const { publicKey, privateKey } = await generateKeyPair();
     const agreementKey = await generateAgreementKey();
     const { token } = await authority.issue({
@@ -156,10 +173,10 @@ export async function startFleet(
     member,
     devices,
     dialer,
-    async operator(name = "night-shift") {
+    async operator(name = "night-shift", setup) {
       const options = {
         relay: url,
-        claim: await claim("operator", name),
+        claim: await claim("operator", name, setup),
         connector,
         agent: "test",
       };

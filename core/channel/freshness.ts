@@ -14,6 +14,11 @@ const MAX_SEEN = 16_384;
 /** Characters of a hello that tell it from every other: 32 bytes, the ephemeral key. */
 const KEY = 43;
 
+/** What names a hello. */
+export function keyOfHello(hello: string): string {
+  return hello.slice(0, KEY);
+}
+
 export class Freshness {
   readonly #maxSeen: number;
   readonly #seen = new Set<string>();
@@ -34,7 +39,7 @@ export class Freshness {
    * @throws {TunnelError} `refused` when it has come before
    */
   admit(hello: string): void {
-    const key = hello.slice(0, KEY);
+    const key = keyOfHello(hello);
     if (this.#seen.has(key)) {
       throw new TunnelError("refused", {
         action: "serve a dial",

@@ -114,6 +114,8 @@ export async function initiate(
 
 /** The device's half: what the first message says, and the means to answer. */
 export interface Response {
+  /** The first message itself, base64url. */
+  readonly hello: string;
   readonly credential: string;
   /** The static key that the service has proven to hold: X25519, base64url. */
   readonly remoteKey: string;
@@ -147,6 +149,7 @@ export async function respond(
   }
   const { credential, reason, resume } = decode(Hello, payload);
   return {
+    hello,
     credential,
     reason,
     remoteKey: base64url.encode(handshake.remoteStatic!),

@@ -16,6 +16,8 @@ export interface Held {
   readonly target: string;
   /** The number of the last attempt to attach that was let in. */
   attempt: number;
+  /** Names the hello that opened it or attached it last; see `freshness.ts`. */
+  hello: string;
 }
 
 export class ChannelTable {
@@ -34,6 +36,11 @@ export class ChannelTable {
 
   find(id: string): Held | undefined {
     return this.#held.get(id);
+  }
+
+  /** The one that this hello opened or attached last. */
+  findByHello(hello: string): Held | undefined {
+    for (const held of this.#held.values()) if (held.hello === hello) return held;
   }
 
   /** Keeps a channel until its peer needs it no more. */

@@ -55,6 +55,8 @@ export interface Principal {
   /** The credential's own name (`jti`). */
   readonly credentialId: string;
   /** Milliseconds since the epoch. */
+  readonly issuedAt: number;
+  /** Milliseconds since the epoch. */
   readonly expiresAt: number;
 }
 
@@ -136,7 +138,11 @@ export class Authority {
       .sign(this.#key);
     return {
       token,
-      principal: { role, name, key, agreement, credentialId, expiresAt: exp * 1_000 },
+      principal: {
+        ...{ role, name, key, agreement, credentialId },
+        issuedAt: iat * 1_000,
+        expiresAt: exp * 1_000,
+      },
     };
   }
 }
@@ -144,6 +150,7 @@ export class Authority {
 const Claims = v.object({
   iss: v.string(),
   sub: v.string(),
+  iat: v.number(),
   exp: v.number(),
   jti: v.pipe(v.string(), v.minLength(1), v.maxLength(64)),
   cnf: v.object({ jwk: PublicJwk }),
@@ -189,7 +196,7 @@ export class Verifier {
     if (!claims.success || !isRole(role) || !DEVICE_ID.test(name)) {
       throw refused("its claims are not those of a credential");
     }
-    const { iss, exp, jti, cnf, kex } = claims.output;
+    const { iss, iat, exp, jti, cnf, kex } = claims.output;
     if (iss !== issuer) throw otherFleet();
     return {
       role,
@@ -197,6 +204,7 @@ export class Verifier {
       key: cnf.jwk,
       agreement: kex,
       credentialId: jti,
+      issuedAt: iat * 1_000,
       expiresAt: exp * 1_000,
     };
   }

@@ -6,7 +6,7 @@ import type { Role } from "../identity/credential.ts";
 import type { Target } from "../names.ts";
 import type { PolicySnapshot, Standing } from "../store.ts";
 import type { Rights } from "./change.ts";
-import { covers, type Grant, hasEnded, parseScope, type Scope } from "./grant.ts";
+import { covers, type Grant, hasEnded, matches, parseScope, type Scope } from "./grant.ts";
 
 /** What a dial is about. */
 export interface DialSubject {
@@ -63,6 +63,12 @@ export class Policy {
     const { admin = false, approver = false } =
       this.#standings.get(keyOf({ role: "operator", name: operator })) ?? {};
     return { admin, approver };
+  }
+
+  /** Whether an operator has a grant for anything at a device. */
+  names(operator: string, device: string, now: number): boolean {
+    return (this.#grants.get(operator) ?? [])
+      .some(({ grant, scope }) => !hasEnded(grant, now) && matches(scope.devices, device));
   }
 
   /**

@@ -12,6 +12,7 @@ import { MAX_GREETING } from "../message.ts";
 import { toRefusal } from "../refusal.ts";
 import type { Store } from "../store.ts";
 import { CloseCode, closeInfo, type Session, type Stream } from "../transport.ts";
+import type { Access } from "./access.ts";
 import type { Guest } from "./door.ts";
 import { EarlyStreams } from "./early_streams.ts";
 import type { Members } from "./members.ts";
@@ -37,6 +38,7 @@ export interface Bounds {
   readonly guest: Guest;
   readonly members: Members;
   readonly refusals: Refusals;
+  readonly access: Pick<Access, "checkHolder">;
 }
 
 /** Somebody who has proven who they are. */
@@ -76,7 +78,7 @@ export async function admit(session: Session, gate: Gate, bounds: Bounds): Promi
     checkVersion(signIn.version, action);
     const { member, credential } = signIn.type === "join"
       ? await enrol(signIn, nonce, gate, { guest, session })
-      : await recognise(signIn, nonce, gate);
+      : await recognise(signIn, nonce, gate, bounds.access);
     const { instance, epoch } = signIn;
     const hasJoined = credential !== undefined;
     guest.keep(members.seat(member, instance, hasJoined));
@@ -111,7 +113,12 @@ export async function admit(session: Session, gate: Gate, bounds: Bounds): Promi
 
 type Of<T extends SignIn["type"]> = Extract<SignIn, { type: T }>;
 
-async function recognise(signIn: Of<"auth">, nonce: string, gate: Gate) {
+async function recognise(
+  signIn: Of<"auth">,
+  nonce: string,
+  gate: Gate,
+  access: Bounds["access"],
+) {
   const { credential, proof } = signIn;
   const member = await gate.verifier.verify(credential, { now: gate.now() });
   await verifyProof(proof, {
@@ -120,6 +127,7 @@ async function recognise(signIn: Of<"auth">, nonce: string, gate: Gate) {
     audience: gate.isOwnAddress,
     subject: credential,
   });
+  access.checkHolder(member);
   return { member, credential: undefined };
 }
 

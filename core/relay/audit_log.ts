@@ -4,6 +4,7 @@
  * is recorded with the change itself and does not pass here.
  */
 
+import { Bucket, type Rate } from "../bucket.ts";
 import { delay } from "../deadline.ts";
 import { describe, TunnelError } from "../errors.ts";
 import type { Log } from "../log.ts";
@@ -15,6 +16,8 @@ const GATHER = 100;
 const RETRY = 1_000;
 /** Events in one write. */
 const GROUP = 500;
+/** Refusals that are recorded. */
+const REFUSALS: Rate = { perSecond: 10, burst: 200 };
 /** Events that wait, at most: then nothing happens any more that would have to be recorded. */
 const MAX_WAITING = 10_000;
 
@@ -33,10 +36,15 @@ export class AuditLog {
   readonly #options: AuditLogOptions;
   readonly #waiting: AuditEvent[] = [];
   readonly #stop = new AbortController();
+  readonly #maxWaiting: number;
+  readonly #refusals: Bucket;
+  #unsaid = 0;
   #writing?: Promise<void>;
 
   constructor(options: AuditLogOptions) {
     this.#options = options;
+    this.#maxWaiting = options.maxWaiting ?? MAX_WAITING;
+    this.#refusals = new Bucket(REFUSALS, () => performance.now());
   }
 
   /** Events that are not written yet. */
@@ -55,10 +63,26 @@ export class AuditLog {
     this.#writing ??= this.#write();
   }
 
+  /**
+   * Records that somebody was turned away, within reason: who asks again and again is not to fill the
+   * relay's disk. The next one that is recorded says how many were not.
+   */
+  recordRefusal(event: Omit<AuditEvent, "at">): void {
+    if (this.#waiting.length >= this.#maxWaiting || !this.#refusals.take()) {
+      this.#unsaid++;
+      return;
+    }
+    const unsaid = this.#unsaid > 0 ? `${this.#unsaid} more were not recorded` : undefined;
+    this.#unsaid = 0;
+    this.record({
+      ...event,
+      detail: [event.detail, unsaid].filter(Boolean).join("; ") || undefined,
+    });
+  }
+
   /** @throws {TunnelError} `unavailable` when an event could not be recorded now */
   check(): void {
-    const { maxWaiting = MAX_WAITING } = this.#options;
-    if (this.#waiting.length < maxWaiting) return;
+    if (this.#waiting.length < this.#maxWaiting) return;
     throw new TunnelError("unavailable", {
       action: "record it",
       state: "the relay's audit trail cannot be written",

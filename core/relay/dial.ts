@@ -1,15 +1,18 @@
 /** One dial at the relay: an operator's stream, joined to a new stream of the device it names. */
 
+import { keyOfHello } from "../channel/freshness.ts";
 import { Answer, Dial } from "../control.ts";
 import { MessageStream } from "../control_stream.ts";
-import { formatTarget } from "../allow.ts";
 import { withDeadline } from "../deadline.ts";
-import { toTunnelError, TunnelError } from "../errors.ts";
+import { describe, toTunnelError, TunnelError } from "../errors.ts";
 import type { Log } from "../log.ts";
 import { MAX_GREETING } from "../message.ts";
 import { fromRefusal, toRefusal } from "../refusal.ts";
 import type { Store } from "../store.ts";
 import type { Stream } from "../transport.ts";
+import type { Access, Admission } from "./access.ts";
+import type { AuditLog } from "./audit_log.ts";
+import { DialReport } from "./dial_report.ts";
 import type { Place } from "./members.ts";
 import type { RelayMetrics } from "./metrics.ts";
 import type { DeviceSession, Registry } from "./registry.ts";
@@ -18,6 +21,8 @@ import { splice } from "./splice.ts";
 export interface DialContext {
   /** The operator's name, proven at sign-in. */
   readonly operator: string;
+  /** Its address. */
+  readonly from: string;
   readonly registry: Pick<Registry, "find" | "whenOnline">;
   readonly store: Store;
   readonly log: Log;
@@ -27,50 +32,79 @@ export interface DialContext {
   readonly approvalTimeout: number;
   /** Cuts the dial, whatever its state. */
   readonly signal: AbortSignal;
+  /** Says who may dial what, and until when. */
+  readonly access: Pick<Access, "admit">;
   /** Reserves what the dial uses, or throws `limit`. */
   readonly place: (device: string) => Place;
   readonly metrics: Pick<RelayMetrics, "dials" | "streams">;
+  readonly audit: Pick<AuditLog, "record" | "recordRefusal">;
 }
 
 /** Serves a dial from its header to its end. Never rejects. */
 export async function handleDial(stream: Stream, context: DialContext): Promise<void> {
-  const { operator, log, signal, timeout, metrics } = context;
+  const { signal, timeout } = context;
   const near = new MessageStream(stream);
-  const facts: Record<string, string | undefined> = { operator };
+  const report = new DialReport(context);
   let far: MessageStream | undefined;
   let place: Place | undefined;
-  const began = performance.now();
+  let admission: Admission | undefined;
   try {
     const options = { action: "read a dial", timeout, limit: MAX_GREETING, signal };
     const dial = await near.receive(Dial, options);
-    facts.device = dial.device;
-    facts.target = formatTarget(dial);
-    facts.reason = dial.reason;
+    report.about(dial);
+    const { operator } = context;
+    // First of all: who may not dial a device learns nothing of it.
+    admission = context.access.admit({ operator, device: dial.device, target: dial }, signal);
     place = context.place(dial.device);
-    const device = await deviceFor(dial, context);
+    const allowed = { ...context, signal: admission.signal };
+    const device = await deviceFor(dial, allowed);
     let answer: FinalAnswer;
-    [far, answer] = await offer(dial, device, near, context);
+    [far, answer] = await offer(dial, device, near, allowed);
+    report.answered(answer.type === "accepted" && dial.resume ? "resumed" : answer.type);
     await near.send(answer);
-    const outcome = answer.type === "accepted" && dial.resume ? "resumed" : answer.type;
-    metrics.dials.of(outcome).add();
-    if (outcome === "stale") {
+    if (answer.type === "stale") {
       return await Promise.all([near.close(), far.close()]).then(() => {});
     }
-    log.info(`dial ${outcome}`, facts);
     const { traffic } = place;
-    const through = splice(near.detachBlocks(), far.detachBlocks(), { signal, traffic });
-    const { sent, received } = await through;
-    log.info("dial ended", { ...facts, sent, received, seconds: seconds(began) });
+    const carried = await splice(near.detachBlocks(), far.detachBlocks(), {
+      signal: admission.signal,
+      traffic,
+    });
+    const why = reasonOf(admission.signal);
+    report.ended(carried, why);
+    // Both ends keep a channel whose path is lost; this one is not to come back.
+    if (why !== undefined && !signal.aborted) await endChannel(dial, why, context);
   } catch (cause) {
     const error = toTunnelError(cause, "dial", "refused");
-    metrics.dials.of(error.code).add();
-    // A limit has said so itself, within reason.
-    const say = error.code === "limit" ? log.debug : log.info;
-    say("dial refused", { ...facts, why: error.parts.state });
+    report.refused(error);
     await near.send(toRefusal(error)).catch(() => {}); // The operator has gone.
     await Promise.all([near.close(), far?.close()]);
   } finally {
     place?.release();
+    admission?.leave();
+  }
+}
+
+/** Why a signal has fired, if it has. */
+function reasonOf({ aborted, reason }: AbortSignal): string | undefined {
+  return aborted ? toTunnelError(reason, "dial", "aborted").parts.state : undefined;
+}
+
+/** Tells the device that a channel is over for good; the operator learns it when it comes again. */
+async function endChannel(dial: Dial, state: string, context: DialContext): Promise<void> {
+  const { registry, timeout, signal, log } = context;
+  const action = `end a channel of ${dial.device}`;
+  try {
+    await withDeadline({ action, timeout, signal }, async (signal) => {
+      const stream = await registry.find(dial.device)?.session.openStream({ signal });
+      if (!stream) return;
+      const messages = new MessageStream(stream);
+      await messages.send({ type: "end", hello: keyOfHello(dial.hello), state });
+      await messages.close();
+    });
+  } catch (cause) {
+    // It keeps the channel without a path until its window ends; nothing passes all the same.
+    log.debug("a device was not told of an end", { device: dial.device, why: describe(cause) });
   }
 }
 
@@ -156,8 +190,4 @@ export async function absentDevice(id: string, store: Store): Promise<TunnelErro
     state: `device ${id} is offline${since}`,
     remedy: `see that \`tunnel device --id ${id}\` runs there`,
   });
-}
-
-function seconds(since: number): number {
-  return Math.round(performance.now() - since) / 1_000;
 }

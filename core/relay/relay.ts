@@ -2,11 +2,14 @@
 
 import { withDeadline } from "../deadline.ts";
 import { describe, toTunnelError, TunnelError } from "../errors.ts";
+import type { Principal } from "../identity/credential.ts";
 import type { Log } from "../log.ts";
 import { Metrics } from "../metrics.ts";
 import { CloseCode, closeInfo, type Incoming, type Listener, type Session } from "../transport.ts";
+import { Access } from "./access.ts";
 import { admit, type Admitted, type Gate } from "./admission.ts";
 import { Approvals, type MayApprove } from "./approvals.ts";
+import { AuditLog } from "./audit_log.ts";
 import { handleDial } from "./dial.ts";
 import { Door, type Guest } from "./door.ts";
 import { DEFAULT_RELAY_LIMITS, type RelayLimits } from "./limits.ts";
@@ -22,8 +25,10 @@ export { DEFAULT_RELAY_LIMITS, type RelayLimits };
 export interface RelayOptions extends Gate {
   readonly log: Log;
   readonly limits?: Partial<RelayLimits>;
-  /** Which operators may decide about dials that devices ask about; by default none. */
+  /** Which operators may decide about dials that devices ask about; by default those with the right. */
   readonly mayApprove?: MayApprove;
+  /** Milliseconds between two looks at the store's policy; default 500. */
+  readonly policyInterval?: number;
   /** Where the relay counts; nobody sees it otherwise. */
   readonly metrics?: Metrics;
 }
@@ -32,6 +37,9 @@ export interface RelayOptions extends Gate {
 export class Relay {
   readonly registry = new Registry();
   readonly approvals: Approvals;
+  /** Who may be here and reach what. */
+  readonly access: Access;
+  readonly #audit: AuditLog;
   readonly #options: RelayOptions;
   readonly #limits: RelayLimits;
   readonly #metrics: RelayMetrics;
@@ -56,6 +64,9 @@ export class Relay {
     this.#members = new Members({ limits, metrics, refusals });
     this.#failures = new QuietLog(log, clock);
     const { approvals, approvalsPerDevice } = limits;
+    const { store, now, policyInterval: interval } = options;
+    this.access = new Access({ store, log, now, interval });
+    this.#audit = new AuditLog({ store, log, now });
     this.approvals = new Approvals({ most: approvals, mostPerDevice: approvalsPerDevice });
     const observe = (name: string, help: string, read: () => number) =>
       registry.observe(`tunnel_relay_${name}`, help, "gauge", read);
@@ -70,6 +81,7 @@ export class Relay {
 
   /** Admits what comes in until the listener is closed. Rejects when the listener fails. */
   async serve(listener: Listener): Promise<void> {
+    await this.access.start(this.#stop.signal);
     const came = this.#metrics.connections.of(listener.transport);
     for await (const incoming of listener) {
       came.add();
@@ -88,6 +100,7 @@ export class Relay {
       session.close(closeInfo(CloseCode.goingAway, "the relay is shutting down"));
     }
     await Promise.allSettled(sessions.map((session) => session.closed));
+    await this.#audit.close();
   }
 
   async #host(incoming: Incoming, guest: Guest): Promise<void> {
@@ -108,6 +121,7 @@ export class Relay {
     const { role, name } = admitted.member;
     const facts = { [role]: name, via: session.transport, from: session.remote.hostname };
     log.info("signed in", facts);
+    guest.keep(this.access.watchSession(session, admitted.member));
     const open = this.#metrics.sessions.of(session.transport, role);
     open.add();
     guest.keep(() => open.add(-1));
@@ -125,10 +139,17 @@ export class Relay {
     }
     // A task on the session fails when the session ends: what the session itself says is the story.
     session.close(info);
-    await session.closed.then(
-      ({ reason }) => log.info("session ended", { ...facts, why: reason || undefined }),
-      (cause) => log.info("session lost", { ...facts, why: describe(cause) }),
+    const why = await session.closed.then(
+      ({ reason }) => {
+        log.info("session ended", { ...facts, why: reason || undefined });
+        return reason || undefined;
+      },
+      (cause) => {
+        log.info("session lost", { ...facts, why: describe(cause) });
+        return describe(cause);
+      },
     );
+    this.#recordSession("sign-out", admitted.member, session, why);
   }
 
   async #accept(incoming: Incoming, guest: Guest): Promise<Session> {
@@ -153,15 +174,34 @@ export class Relay {
     const { signIns } = this.#metrics;
     const [members, refusals] = [this.#members, this.#refusals];
     try {
-      const bounds = { bytes: this.#limits.signInBytes, guest, members, refusals };
+      const { access } = this;
+      const bounds = { bytes: this.#limits.signInBytes, guest, members, refusals, access };
       const admitted = await admit(session, this.#options, bounds);
+      this.#recordSession("sign-in", admitted.member, session);
       guest.signedIn();
       signIns.of("accepted").add();
       return admitted;
     } catch (cause) {
-      signIns.of(toTunnelError(cause, "", "protocol").code).add();
+      const { code, parts } = toTunnelError(cause, "", "protocol");
+      signIns.of(code).add();
+      // Who has shown no identity at all, rightly or not, is a matter for limits and metrics.
+      if (code === "refused") {
+        const from = session.remote.hostname;
+        const detail = session.transport;
+        this.#audit.recordRefusal({ type: "sign-in refused", from, why: parts.state, detail });
+      }
       throw cause;
     }
+  }
+
+  #recordSession(
+    type: "sign-in" | "sign-out",
+    { role, name }: Principal,
+    { remote, transport }: Session,
+    why?: string,
+  ): void {
+    const by = `${role}:${name}`;
+    this.#audit.record({ type, by, from: remote.hostname, [role]: name, why, detail: transport });
   }
 
   async #hostDevice(session: Session, admitted: Admitted): Promise<void> {
@@ -203,6 +243,9 @@ export class Relay {
         opened.add();
         handleDial(stream, {
           operator,
+          from: session.remote.hostname,
+          access: this.access,
+          audit: this.#audit,
           registry: this.registry,
           store: this.#options.store,
           log: this.#options.log,
@@ -218,11 +261,15 @@ export class Relay {
   }
 
   #requests(session: Session, { control, member: { role, name } }: Admitted): Promise<void> {
-    const { store, now, log, mayApprove = () => false } = this.#options;
+    const { store, now, log } = this.#options;
+    const { mayApprove = (name) => this.access.rights(name).approver } = this.#options;
     return serveRequests(control, {
       role,
       name,
+      from: session.remote.hostname,
       store,
+      access: this.access,
+      audit: this.#audit,
       find: (id) => this.registry.find(id),
       rate: this.#members.requests(),
       metrics: this.#metrics,

@@ -9,7 +9,9 @@ import type { Role } from "../identity/credential.ts";
 import type { Log } from "../log.ts";
 import { toRefusal } from "../refusal.ts";
 import type { DeviceRecord, Store } from "../store.ts";
+import type { Access } from "./access.ts";
 import type { Approvals, MayApprove } from "./approvals.ts";
+import type { AuditLog } from "./audit_log.ts";
 import { absentDevice, unknownDevice } from "./dial.ts";
 import type { RelayMetrics } from "./metrics.ts";
 import type { Refusals } from "./refusals.ts";
@@ -26,7 +28,11 @@ export interface RequestContext {
   /** Who asks: the fleet is no business of a device. */
   readonly role: Role;
   readonly name: string;
+  /** The client's address. */
+  readonly from: string;
   readonly store: Store;
+  readonly access: Access;
+  readonly audit: Pick<AuditLog, "record">;
   readonly find: (id: string) => DeviceSession | undefined;
   readonly approvals: Approvals;
   readonly mayApprove: MayApprove;
@@ -112,22 +118,41 @@ async function answer(
   }
 }
 
-async function oneDevice({ id, device }: Of<"device">, { store, find }: RequestContext) {
+async function oneDevice({ id, device }: Of<"device">, context: RequestContext) {
+  const { store, find } = context;
+  checkMayKnow(device, context);
   const known = await store.device(device);
   if (!known) throw unknownDevice(device);
   return { type: "device", id, device: describe(known, find(known.name)) } as const;
 }
 
-async function peer({ id, device }: Of<"peer">, { store, find }: RequestContext): Promise<Reply> {
+async function peer({ id, device }: Of<"peer">, context: RequestContext): Promise<Reply> {
+  const { store, find } = context;
+  checkMayKnow(device, context);
   const peer = find(device)?.peer;
   if (peer) return { type: "peer", id, ...peer };
   throw await absentDevice(device, store);
 }
 
-async function devices({ id, after }: Of<"devices">, { store, find }: RequestContext) {
-  const known = await store.devices({ after, limit: PAGE + 1 });
-  const devices = known.slice(0, PAGE).map((device) => describe(device, find(device.name)));
-  return { type: "devices", id, devices, more: known.length > PAGE } as const;
+/** Those that the operator may know of; a page may have few of them, or none, and yet not be the last. */
+async function devices({ id, after }: Of<"devices">, context: RequestContext) {
+  const { store, find, access, name } = context;
+  const page = await store.devices({ after, limit: PAGE + 1 });
+  const seen = page.slice(0, PAGE);
+  const devices = seen.filter((device) => access.mayKnow(name, device.name))
+    .map((device) => describe(device, find(device.name)));
+  const more = page.length > PAGE;
+  return { type: "devices", id, devices, more, ...(more && { next: seen.at(-1)!.name }) } as const;
+}
+
+/** Who may not dial a device is not told whether there is one. */
+function checkMayKnow(device: string, { access, name }: RequestContext): void {
+  if (access.mayKnow(name, device)) return;
+  throw new TunnelError("refused", {
+    action: `look for ${device}`,
+    state: `operator ${name} has no grant for it`,
+    remedy: `have an admin give one: tunnel grant ${name} '${device}:22'`,
+  });
 }
 
 /** Keeps a device's dial until an operator has decided about it. */
@@ -165,7 +190,7 @@ async function waitingDials({ id, after }: Of<"approvals">, context: RequestCont
 /** Passes a decision on to the device, if it is of somebody who may make one. */
 async function decide(request: Of<"approve">, context: RequestContext): Promise<Reply> {
   const { id, accept, decision, credential } = request;
-  const { name, approvals, log } = context;
+  const { name, from, approvals, audit, log } = context;
   const dial = approvals.find(request.dial);
   // Who may not decide about a dial is not told that there is one.
   if (dial && await mayDecide(dial, context)) {
@@ -173,6 +198,16 @@ async function decide(request: Of<"approve">, context: RequestContext): Promise<
     const { device, operator } = dial;
     const facts = { device, operator, target: formatTarget(dial), by: name };
     log.info(accept ? "dial approved" : "dial denied", facts);
+    audit.record({
+      type: "approval",
+      by: `operator:${name}`,
+      from,
+      device,
+      operator,
+      target: facts.target,
+      reason: dial.reason,
+      detail: accept ? "approved" : "denied",
+    });
     return { type: "done", id };
   }
   throw new TunnelError("gone", {
