@@ -1,6 +1,5 @@
 /** Where connections meet faults: ssh, and a device with sshd, on the two sides of a relay. */
 
-import { delay } from "../core/deadline.ts";
 import type { Link } from "../bench/link/link.ts";
 import { Running, type RunOptions, tempDir, tunnel, tunnelCommand } from "./processes.ts";
 import { type SshServer, startSshServer } from "./ssh_server.ts";

@@ -1,6 +1,5 @@
 /** The trial of resumption: faults in the middle of a copy each way and of an interactive login. */
 
-import * as assert from "uvu/assert";
 import type { Random } from "./random.ts";
 import { type Fault, seconds } from "./resume_faults.ts";
 import type { Ground } from "./resume_ground.ts";
