@@ -4,7 +4,7 @@ import { type Refused, type SignIn, SignIn as SignInSchema, VERSIONS } from "../
 import { MessageStream } from "../control_stream.ts";
 import { delay, withDeadline } from "../deadline.ts";
 import { toTunnelError, TunnelError } from "../errors.ts";
-import type { Authority, Principal, Verifier } from "../identity/credential.ts";
+import type { Principal, Verifier } from "../identity/credential.ts";
 import { hashSecret } from "../identity/join.ts";
 import { thumbprint } from "../identity/keys.ts";
 import { joinSubject, newNonce, verifyProof } from "../identity/proof.ts";
@@ -12,13 +12,12 @@ import { MAX_GREETING } from "../message.ts";
 import { toRefusal } from "../refusal.ts";
 import type { Store } from "../store.ts";
 import { CloseCode, closeInfo, type Session } from "../transport.ts";
+import { cannotIssue, type Issuing, validityOf } from "./issuing.ts";
 
 /** What a relay decides by. */
-export interface Gate {
+export interface Gate extends Issuing {
   readonly store: Store;
   readonly verifier: Verifier;
-  /** Signs new members' credentials; without it nobody can join here. */
-  readonly authority?: Authority;
   /** Whether this relay answers to a `host:port` that a client says it dialled. */
   readonly isOwnAddress: (address: string) => boolean;
   readonly agent: string;
@@ -81,7 +80,7 @@ type Of<T extends SignIn["type"]> = Extract<SignIn, { type: T }>;
 
 async function recognise(signIn: Of<"auth">, nonce: string, gate: Gate) {
   const { credential, proof } = signIn;
-  const member = await gate.verifier.verify(credential, { now: gate.now() });
+  const member = await gate.verifier.verify(credential, { now: gate.now(), expiryTolerance: 0 });
   await verifyProof(proof, {
     key: member.key,
     nonce,
@@ -94,13 +93,7 @@ async function recognise(signIn: Of<"auth">, nonce: string, gate: Gate) {
 async function enrol(signIn: Of<"join">, nonce: string, gate: Gate) {
   const { key, agreement, secret, proof } = signIn;
   const { authority, store, now } = gate;
-  if (!authority) {
-    throw new TunnelError("refused", {
-      action: "join",
-      state: "this relay cannot sign credentials",
-      remedy: "join where the fleet authority is",
-    });
-  }
+  if (!authority) throw cannotIssue();
   // The proof comes first: a secret is spent only on a key that its sender holds.
   const subject = joinSubject(secret, agreement);
   await verifyProof(proof, { key, nonce, audience: gate.isOwnAddress, subject });
@@ -110,6 +103,7 @@ async function enrol(signIn: Of<"join">, nonce: string, gate: Gate) {
     name,
     holder: key,
     agreement,
+    ttl: validityOf(gate, role),
     now: now(),
   });
   await store.recordMember({

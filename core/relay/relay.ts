@@ -2,12 +2,15 @@
 
 import { withDeadline } from "../deadline.ts";
 import { describe, toTunnelError, TunnelError } from "../errors.ts";
+import type { Principal } from "../identity/credential.ts";
 import type { Log } from "../log.ts";
 import { CloseCode, closeInfo, type Incoming, type Listener, type Session } from "../transport.ts";
 import { admit, type Admitted, type Gate } from "./admission.ts";
 import { handleDial } from "./dial.ts";
 import { Registry } from "./registry.ts";
+import { Renewals } from "./renewals.ts";
 import { serveRequests } from "./requests.ts";
+import { type Tenure, Tenures } from "./tenure.ts";
 
 /** Bounds of a relay; every one is reserved before anything is spent on a peer. */
 export interface RelayLimits {
@@ -39,6 +42,7 @@ export class Relay {
   readonly #options: RelayOptions;
   readonly #limits: RelayLimits;
   readonly #sessions = new Set<Session>();
+  readonly #tenures: Tenures;
   readonly #stop = new AbortController();
   #pending = 0;
   #refused = 0;
@@ -46,6 +50,7 @@ export class Relay {
   constructor(options: RelayOptions) {
     this.#options = options;
     this.#limits = { ...DEFAULT_RELAY_LIMITS, ...options.limits };
+    this.#tenures = new Tenures(options.now);
   }
 
   /** Sessions now, those that are signing in included. */
@@ -105,20 +110,24 @@ export class Relay {
     } finally {
       this.#pending--;
     }
-    const { role, name } = admitted.member;
+    const { member, instance, credential } = admitted;
+    const { role, name } = member;
     const facts = { [role]: name, via: session.transport, from: session.remote.hostname };
     log.info("signed in", facts);
+    const tenure = this.#tenures.begin(member, instance, session, credential);
     let info = closeInfo(CloseCode.done, "");
     try {
       await (role === "device"
-        ? this.#hostDevice(session, admitted)
-        : this.#hostOperator(session, admitted));
+        ? this.#hostDevice(tenure, admitted)
+        : this.#hostOperator(tenure, admitted));
     } catch (cause) {
       const error = toTunnelError(cause, "", "reset");
       if (error.code === "protocol") info = closeInfo(CloseCode.protocol, error.parts.state);
       if (error.code === "internal") {
         log.error("session failed", { ...facts, why: describe(cause) });
       }
+    } finally {
+      this.#tenures.end(tenure);
     }
     // A task on the session fails when the session ends: what the session itself says is the story.
     session.close(info);
@@ -128,10 +137,10 @@ export class Relay {
     );
   }
 
-  async #hostDevice(session: Session, admitted: Admitted): Promise<void> {
+  async #hostDevice(tenure: Tenure, admitted: Admitted): Promise<void> {
     const { store, now, log } = this.#options;
-    const { member, instance } = admitted;
-    const { credential, epoch } = admitted;
+    const { member, instance, epoch } = admitted;
+    const { session, credential } = tenure;
     const peer = epoch === undefined ? undefined : { credential, epoch };
     const entry = { id: member.name, instance, session, since: now(), peer };
     for (const old of this.registry.add(entry)) {
@@ -151,7 +160,7 @@ export class Relay {
       await seen();
       await Promise.all([
         session.closed,
-        this.#requests(session, admitted),
+        this.#requests(tenure, admitted),
         this.#refuseStreams(session),
       ]);
     } finally {
@@ -159,7 +168,8 @@ export class Relay {
     }
   }
 
-  async #hostOperator(session: Session, admitted: Admitted): Promise<void> {
+  async #hostOperator(tenure: Tenure, admitted: Admitted): Promise<void> {
+    const { session } = tenure;
     const dials = async () => {
       for await (const stream of session.incoming) {
         handleDial(stream, {
@@ -172,14 +182,28 @@ export class Relay {
         });
       }
     };
-    await Promise.all([session.closed, this.#requests(session, admitted), dials()]);
+    await Promise.all([session.closed, this.#requests(tenure, admitted), dials()]);
   }
 
-  #requests(session: Session, { control, member: { role } }: Admitted): Promise<void> {
-    const { store } = this.#options;
-    return serveRequests(control, { role, store, find: (id) => this.registry.find(id) })
+  #requests(tenure: Tenure, { control, member }: Admitted): Promise<void> {
+    const { store, log } = this.#options;
+    return serveRequests(control, {
+      role: member.role,
+      store,
+      find: (id) => this.registry.find(id),
+      renewals: new Renewals(this.#options, member),
+      onRenewed: ({ token: credential, principal }) => this.#renewed(tenure, credential, principal),
+      log,
+    })
       // The control stream is the session's life: a peer that ends it is done.
-      .then(() => session.close());
+      .then(() => tenure.session.close());
+  }
+
+  #renewed(tenure: Tenure, credential: string, { role, name, issuedAt, expiresAt }: Principal) {
+    this.#tenures.renew(tenure, { credential, issuedAt, expiresAt });
+    if (role === "device") this.registry.renew(name, tenure.instance, credential);
+    const until = new Date(expiresAt).toISOString();
+    this.#options.log.info("credential renewed", { [role]: name, until });
   }
 
   /** A device has nothing to dial. */

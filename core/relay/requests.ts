@@ -1,12 +1,15 @@
 /** What a signed-in client may ask on its control stream. */
 
-import { type DeviceInfo, type Reply, Request } from "../control.ts";
+import { type DeviceInfo, type Renew, type Reply, Request } from "../control.ts";
 import type { MessageStream } from "../control_stream.ts";
-import type { Role } from "../identity/credential.ts";
+import type { Issued, Role } from "../identity/credential.ts";
+import { toTunnelError } from "../errors.ts";
+import type { Log } from "../log.ts";
 import { toRefusal } from "../refusal.ts";
 import type { DeviceRecord, Store } from "../store.ts";
 import { absentDevice, unknownDevice } from "./dial.ts";
 import type { DeviceSession } from "./registry.ts";
+import type { Renewals } from "./renewals.ts";
 
 /** Devices in one answer; the message then stays well under its limit. */
 const PAGE = 128;
@@ -16,6 +19,10 @@ export interface RequestContext {
   readonly role: Role;
   readonly store: Store;
   readonly find: (id: string) => DeviceSession | undefined;
+  readonly renewals: Renewals;
+  /** Who asks has a newer credential from now on. */
+  readonly onRenewed: (issued: Issued) => void;
+  readonly log: Log;
 }
 
 /** Answers requests in their order until the client ends the stream. */
@@ -30,9 +37,12 @@ export async function serveRequests(
   }
 }
 
-async function answer(request: Request, { role, store, find }: RequestContext): Promise<Reply> {
+async function answer(request: Request, context: RequestContext): Promise<Reply> {
+  const { role, store, find, renewals } = context;
   const { id } = request;
   if (request.type === "ping") return { type: "pong", id };
+  if (request.type === "nonce") return { type: "nonce", id, nonce: renewals.nonce() };
+  if (request.type === "renew") return await renew(request, context);
   if (role !== "operator") {
     return { type: "refused", id, code: "refused", state: "only an operator may ask for this" };
   }
@@ -49,6 +59,20 @@ async function answer(request: Request, { role, store, find }: RequestContext): 
   const known = await store.devices({ after: request.after, limit: PAGE + 1 });
   const devices = known.slice(0, PAGE).map((device) => describe(device, find(device.name)));
   return { type: "devices", id, devices, more: known.length > PAGE };
+}
+
+async function renew(request: Renew, context: RequestContext): Promise<Reply> {
+  const { renewals, onRenewed, log } = context;
+  const { id } = request;
+  try {
+    const issued = await renewals.renew(request);
+    onRenewed(issued);
+    return { type: "renewed", id, credential: issued.token };
+  } catch (cause) {
+    const error = toTunnelError(cause, "renew the credential", "internal");
+    log.warn("credential not renewed", { why: error.message });
+    return { ...toRefusal(error), id };
+  }
 }
 
 function describe(device: DeviceRecord, online: DeviceSession | undefined): DeviceInfo {
