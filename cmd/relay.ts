@@ -1,8 +1,9 @@
 /** `tunnel relay`: the meeting point, UDP and TCP on one port. */
 
 import { describe, TunnelError } from "../core/errors.ts";
-import { Verifier } from "../core/identity/credential.ts";
-import { parseRelayUrl } from "../core/names.ts";
+import { type Authority, Verifier } from "../core/identity/credential.ts";
+import type { PublicJwk } from "../core/identity/keys.ts";
+import { parseDuration, parseRelayUrl } from "../core/names.ts";
 import { Relay } from "../core/relay/relay.ts";
 import type { Listener } from "../core/transport.ts";
 import {
@@ -16,6 +17,7 @@ import type { Home } from "../stores/home.ts";
 import { quic } from "../transports/quic.ts";
 import { websocket } from "../transports/websocket/transport.ts";
 import { AGENT, type Context } from "./context.ts";
+import { readAuthority } from "./input.ts";
 import { parseListen } from "./parse.ts";
 import { print, stopSignal } from "./process.ts";
 
@@ -37,10 +39,14 @@ export async function relay(context: Context): Promise<void> {
   const address = parseListen(asked ?? String(DEFAULT_PORT), "0.0.0.0");
   const publicText = options.text("public");
   const named = publicText === undefined ? undefined : parseRelayUrl(publicText);
+  const validity = {
+    device: parseDuration(options.text("deviceValidity") ?? "30d"),
+    operator: parseDuration(options.text("operatorValidity") ?? "12h"),
+  };
   const hostname = named?.hostname.replace(/^\[|\]$/g, "") ?? publicHost(address.hostname);
   const certificate = await findCertificate(context, [hostname, address.hostname]);
   const stop = stopSignal();
-  const authority = await home.makeAuthority();
+  const { authority, publicJwk } = await findAuthority(context);
   await using store = await home.openStore();
   const listeners = await bind(context, address, certificate, asked === undefined);
   const { port } = listeners[0]!.address;
@@ -49,7 +55,8 @@ export async function relay(context: Context): Promise<void> {
   const relay = new Relay({
     store,
     authority,
-    verifier: new Verifier(authority.publicJwk),
+    validity,
+    verifier: new Verifier(publicJwk),
     isOwnAddress(address) {
       const dialled = `tunnel://${address}`;
       if (!URL.canParse(dialled)) return false;
@@ -61,7 +68,12 @@ export async function relay(context: Context): Promise<void> {
     log,
   });
   const local = relayUrl(isWildcard(address.hostname) ? "127.0.0.1" : address.hostname, port);
-  await home.saveRelayEndpoint({ url: text(url), local: text(local), root: certificate.root });
+  await home.saveRelayEndpoint({
+    url: text(url),
+    local: text(local),
+    root: certificate.root,
+    authority: authority ? undefined : publicJwk,
+  });
   const serving = listeners.map((listener) => relay.serve(listener));
   log.info("listening", { address: address.hostname, port, protocols: "udp,tcp" });
   print(`relay ready ${text(url)}`);
@@ -76,6 +88,24 @@ export async function relay(context: Context): Promise<void> {
     await Promise.all(listeners.map((listener) => listener.close()));
     await relay.close();
   }
+}
+
+/** The authority of this home, or with `--authority` the public key of one that is elsewhere. */
+async function findAuthority(
+  { options, home, log }: Context,
+): Promise<{ authority?: Authority; publicJwk: PublicJwk }> {
+  const given = options.text("authority");
+  if (given === undefined) {
+    const authority = await home.makeAuthority();
+    return { authority, publicJwk: authority.publicJwk };
+  }
+  const publicJwk = await readAuthority(given);
+  if (await home.authority()) {
+    log.warn("this home holds an authority's private key, which the relay does not use", {
+      do: "move relay/authority.jwk to the machine of the authority",
+    });
+  }
+  return { publicJwk };
 }
 
 async function findCertificate({ options, home, log }: Context, hosts: readonly string[]) {

@@ -5,11 +5,13 @@ import { Dialer } from "../core/dialer.ts";
 import { superviseEndpoint } from "../core/endpoint.ts";
 import { abortError } from "../core/deadline.ts";
 import { Verifier } from "../core/identity/credential.ts";
+import { Membership } from "../core/membership.ts";
 import { parseDuration, parseRelayUrl } from "../core/names.ts";
 import type { Supervisor } from "../core/supervisor.ts";
 import { AGENT, type Context, makeConnector } from "./context.ts";
-import { channelIdentityOf, claimOf, identityFor } from "./enrol.ts";
+import { identityFor } from "./enrol.ts";
 import { stopSignal } from "./process.ts";
+import { renewalOf, renewWhile } from "./renew.ts";
 import { trustKeys } from "./trust.ts";
 
 /** Milliseconds for the first session with a relay, or the next one after a loss. */
@@ -33,17 +35,19 @@ export async function withService<T>(
   const { log, options } = context;
   const stop = stopSignal();
   const identity = await identityFor(context, "operator", undefined, stop);
+  const membership = await Membership.of(identity);
   // The channels are closed before the session that says so to their other ends.
   const ending = new AbortController();
+  // With --stdio stderr is the terminal of somebody who is logged in: what mends itself is no
+  // warning there.
+  const quiet = options.flag("stdio") ? { ...log, warn: log.info } : log;
   const first = Promise.withResolvers<void>();
   const supervisor = superviseEndpoint({
     relay: parseRelayUrl(identity.relay),
-    claim: await claimOf(identity),
+    claim: () => membership.claim(),
     connector: await makeConnector(context, identity),
     agent: AGENT,
-    // With --stdio stderr is the terminal of somebody who is logged in: what mends itself is no
-    // warning there.
-    log: options.flag("stdio") ? { ...log, warn: log.info } : log,
+    log: quiet,
     onUp(link) {
       first.resolve();
       dialer.move(link);
@@ -52,12 +56,14 @@ export async function withService<T>(
   });
   const dialer = new Dialer({
     links: supervisor,
-    identity: await channelIdentityOf(identity),
+    identity: membership,
     verifier: new Verifier(identity.authority),
     trust: trustKeys(context),
     resumeWindow: parseDuration(options.text("resumeWindow") ?? "5m"),
     log,
   });
+  const renewal = renewalOf({ ...context, log: quiet }, identity, membership, supervisor);
+  renewWhile(renewal, context, ending.signal);
   const running = supervisor.run(ending.signal);
   running.then(() => first.reject(abortError(ending.signal, "connect")), first.reject);
   const failed = running.then(() => Promise.reject(abortError(ending.signal, "run")));
