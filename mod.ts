@@ -21,6 +21,13 @@ export type { Rate } from "./core/bucket.ts";
 export { Authority, type Role, Verifier } from "./core/identity/credential.ts";
 export { decodeJoin, encodeJoin, type Join } from "./core/identity/join.ts";
 export {
+  type CredentialRequest,
+  keysFingerprint,
+  makeRequest,
+  readRequest,
+} from "./core/identity/request.ts";
+export { decodeSigned, encodeSigned, type Signed } from "./core/identity/signed.ts";
+export {
   type AgreementJwk,
   exportPublicKey,
   fingerprint,
@@ -31,9 +38,17 @@ export {
 } from "./core/identity/keys.ts";
 export type { Claim, Link } from "./core/link.ts";
 export type { Log, LogFields } from "./core/log.ts";
+export {
+  generateMemberKeys,
+  type MemberKeys,
+  Membership,
+  type MemberState,
+  publicKeysOf,
+} from "./core/membership.ts";
 export { type Metric, Metrics, type Sample } from "./core/metrics.ts";
 export { StaticKey } from "./core/noise/static_key.ts";
 export type { MayApprove } from "./core/relay/approvals.ts";
+export { Renewal, type RenewalOptions } from "./core/renewal.ts";
 export { Relay, type RelayLimits, type RelayOptions } from "./core/relay/relay.ts";
 export type { Store } from "./core/store.ts";
 export { Supervisor, type SupervisorOptions } from "./core/supervisor.ts";

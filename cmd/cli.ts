@@ -4,6 +4,7 @@ import { type CAC, cac } from "cac";
 import { exitCode, toTunnelError, TunnelError } from "../core/errors.ts";
 import { approvals, approve, deny } from "./approvals.ts";
 import { protectValues, readOptions } from "./argv.ts";
+import { authority } from "./authority.ts";
 import { connect } from "./connect.ts";
 import { type Context, makeContext, VERSION } from "./context.ts";
 import { device } from "./device.ts";
@@ -12,6 +13,8 @@ import { doctor } from "./doctor.ts";
 import { invite } from "./invite.ts";
 import type { Level } from "./log.ts";
 import { relay } from "./relay.ts";
+import { request } from "./request.ts";
+import { rotate } from "./rotate.ts";
 import { ssh } from "./ssh.ts";
 
 type Action = (context: Context, ...args: string[]) => Promise<void>;
@@ -53,7 +56,7 @@ function define(cli: CAC, wrap: (level: Level, action: Action) => (...args: unkn
   const windowHelp = "how long connections outlive the path under them (default: 5m)";
   const reason = "--reason <text>";
   const reasonHelp = "what it is for, told to relay and device, 200 characters at most";
-  const joinHelp = "join string, @FILE that holds one, or - for stdin";
+  const joinHelp = "join string or signed string, @FILE that holds one, or - for stdin";
 
   cli.command("relay", "Run the meeting point of devices and operators")
     .option("--listen <address>", "HOST:PORT, UDP and TCP (default: 0.0.0.0:443, else 4433)")
@@ -63,6 +66,9 @@ function define(cli: CAC, wrap: (level: Level, action: Action) => (...args: unkn
     .option("--limit <name=value>", "a limit, repeatable; --limits lists them with their defaults")
     .option("--limits", "list what can be limited")
     .option("--metrics <address>", "serve metrics on HOST:PORT by plain HTTP (default: off)")
+    .option("--authority <key>", "public key (JWK, or a file) of an authority elsewhere")
+    .option("--device-validity <duration>", "life of devices' new credentials (default: 30d)")
+    .option("--operator-validity <duration>", "life of operators' new credentials (default: 12h)")
     .example(
       "tunnel relay --public tunnel://relay.example.com --cert fullchain.pem --key privkey.pem",
     )
@@ -73,6 +79,26 @@ function define(cli: CAC, wrap: (level: Level, action: Action) => (...args: unkn
     .option("--public <url>", "the relay as the new member reaches it (default: as the relay says)")
     .example("tunnel invite device x --ttl 24h")
     .action(wrap("warn", invite));
+  cli.command("authority <action> [...requests]", "Keep a fleet's authority apart: init, sign")
+    .option(
+      "--validity <duration>",
+      "life of the credentials (default: 30d devices, 12h operators)",
+    )
+    .option("--relay <url>", "tunnel://HOST:PORT, for who knows no relay yet")
+    .option("--root <file>", "root of the relay's certificate, PEM, if it is not a public one")
+    .example("tunnel authority init > authority.pub")
+    .example("tunnel authority sign @x.request --relay tunnel://relay.example.com > x.signed")
+    .action(
+      wrap("warn", (context, action, requests) => authority(context, action!, [requests!].flat())),
+    );
+  cli.command("request <role> <name>", "Ask for a credential of an authority that is elsewhere")
+    .option("--authority <key>", "public key (JWK, or a file) that is to sign it")
+    .option("--rotate-keys", "for new keys, where this home has some for that name")
+    .example("tunnel request device x > x.request")
+    .action(wrap("warn", request));
+  cli.command("rotate <role> [name]", "Make new keys for a device or the operator of this home")
+    .example("tunnel rotate device x")
+    .action(wrap("warn", rotate));
   reach(cli.command("device", "Make ports of this machine reachable by its ID"))
     .option("--id <id>", "the device's ID")
     .option(join, joinHelp)

@@ -5,14 +5,18 @@ import { Device } from "../core/device.ts";
 import { APPROVAL_WAIT, type ApprovalOptions, DEFAULT_APPROVAL_TIMEOUT } from "../core/approval.ts";
 import { askOperators } from "../core/ask_operators.ts";
 import { superviseEndpoint } from "../core/endpoint.ts";
-import { TunnelError } from "../core/errors.ts";
+import { describe, TunnelError } from "../core/errors.ts";
 import { Verifier } from "../core/identity/credential.ts";
 import { parseDeviceId, parseDuration, parseRelayUrl, parseTarget } from "../core/names.ts";
 import { connectTcp } from "../transports/tcp/tcp.ts";
 import { askCommand } from "./approve_command.ts";
+import { Membership } from "../core/membership.ts";
+import type { Renewal } from "../core/renewal.ts";
+import { rotationsAsked } from "../stores/rotation.ts";
 import { AGENT, type Context, makeConnector } from "./context.ts";
-import { channelIdentityOf, claimOf, identityFor } from "./enrol.ts";
+import { identityFor } from "./enrol.ts";
 import { print, stopSignal } from "./process.ts";
+import { renewalOf, renewWhile } from "./renew.ts";
 
 export async function device(context: Context): Promise<void> {
   const { options, log } = context;
@@ -30,10 +34,11 @@ export async function device(context: Context): Promise<void> {
   const stop = stopSignal();
   const identity = await identityFor(context, "device", id, stop);
   const verifier = new Verifier(identity.authority);
+  const membership = await Membership.of(identity);
   log.info("allowed", { targets: allow.map(formatTarget).join(",") });
   const served = new Device({
     id,
-    identity: await channelIdentityOf(identity),
+    identity: membership,
     verifier,
     allow,
     connect: connectTcp,
@@ -43,7 +48,7 @@ export async function device(context: Context): Promise<void> {
   });
   const supervisor = superviseEndpoint({
     relay: parseRelayUrl(identity.relay),
-    claim: await claimOf(identity),
+    claim: () => membership.claim(),
     connector: await makeConnector(context, identity),
     agent: AGENT,
     epoch: () => served.epoch,
@@ -56,7 +61,32 @@ export async function device(context: Context): Promise<void> {
   // The channels are closed before the session that says so to their other ends.
   const ending = new AbortController();
   stop.addEventListener("abort", () => served.close().then(() => ending.abort()));
-  await supervisor.run(ending.signal);
+  const renewal = renewalOf(context, identity, membership, supervisor);
+  renewWhile(renewal, context, ending.signal);
+  rotateWhenAsked(renewal, context, id, ending.signal);
+  try {
+    await supervisor.run(ending.signal);
+  } finally {
+    ending.abort();
+  }
+}
+
+/** Serves `tunnel rotate device ID` of the same home. Never rejects. */
+async function rotateWhenAsked(
+  renewal: Renewal,
+  { home, log }: Context,
+  id: string,
+  signal: AbortSignal,
+): Promise<void> {
+  try {
+    for await (const _ of rotationsAsked(home.rotationPath(id), signal)) {
+      await renewal.rotate(signal).catch((cause) =>
+        log.error("keys not rotated", { device: id, why: describe(cause) })
+      );
+    }
+  } catch (cause) {
+    log.warn("`tunnel rotate` does not reach this device", { device: id, why: describe(cause) });
+  }
 }
 
 /**

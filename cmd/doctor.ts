@@ -3,12 +3,12 @@
 import { audienceOf } from "../core/identity/proof.ts";
 import { describe, TunnelError } from "../core/errors.ts";
 import { newInstance, signIn } from "../core/link.ts";
+import { Membership } from "../core/membership.ts";
 import { parseRelayUrl } from "../core/names.ts";
 import type { Transport } from "../core/transport.ts";
 import type { Identity } from "../stores/home.ts";
 import { proxyFor } from "../transports/proxy.ts";
 import { AGENT, type Context, TRANSPORTS } from "./context.ts";
-import { claimOf } from "./enrol.ts";
 import { print, stopSignal } from "./process.ts";
 import { table } from "./table.ts";
 
@@ -74,7 +74,7 @@ async function probe({ transport, url, root, proxy, identity, stop }: {
       return ["ok", name, `connected and certificate verified in ${connected}`];
     }
     const link = await signIn(session, {
-      claim: await claimOf(identity),
+      claim: (await Membership.of(identity)).claim(),
       audience: audienceOf(url),
       instance: newInstance(),
       agent: AGENT,

@@ -2,39 +2,21 @@
 
 import { TunnelError } from "../core/errors.ts";
 import { decodeJoin, hashSecret, type Join, newSecret } from "../core/identity/join.ts";
-import {
-  exportPrivateKey,
-  exportPublicKey,
-  generateAgreementKey,
-  generateKeyPair,
-  importPrivateKey,
-  parseAgreementJwk,
-} from "../core/identity/keys.ts";
-import { type Authority, type Role, Verifier } from "../core/identity/credential.ts";
-import type { ChannelIdentity } from "../core/channel/handshake.ts";
+import { importPrivateKey } from "../core/identity/keys.ts";
+import { type Authority, type Role, unverified, Verifier } from "../core/identity/credential.ts";
+import { isSigned } from "../core/identity/signed.ts";
 import { openLink } from "../core/endpoint.ts";
-import type { Claim } from "../core/link.ts";
+import { checkIssued, generateMemberKeys, publicKeysOf } from "../core/membership.ts";
 import { parseRelayUrl } from "../core/names.ts";
-import { StaticKey } from "../core/noise/static_key.ts";
 import { EVERYTHING } from "../core/policy/grant.ts";
 import type { Identity } from "../stores/home.ts";
 import { localAuthor, userName } from "./author.ts";
 import { AGENT, type Context, makeConnector } from "./context.ts";
+import { readText } from "./input.ts";
+import { takeSigned } from "./signed.ts";
 
 /** Milliseconds that an invitation to oneself is good for. */
 const SELF_INVITE = 60_000;
-
-/** Who this is on channels. */
-export async function channelIdentityOf(identity: Identity): Promise<ChannelIdentity> {
-  const { credential, agreementKey } = identity;
-  return { credential, key: await StaticKey.import(agreementKey) };
-}
-
-/** A kept identity as the engine takes it. */
-export async function claimOf(identity: Identity): Promise<Claim> {
-  const { credential, privateKey } = identity;
-  return { credential, privateKey: await importPrivateKey(privateKey) };
-}
 
 /**
  * The identity of a device (by its ID) or of this home's operator.
@@ -54,8 +36,10 @@ export async function identityFor(
   const file = await home.identity(role, name);
   const kept = file?.value;
   if (file?.warning) log.warn(file.warning);
-  const text = await readJoin(options.text("join"));
-  if (text !== undefined) {
+  const given = options.text("join");
+  if (given !== undefined) {
+    const text = await readText(given, "join string", "--join @FILE");
+    if (isSigned(text)) return await takeSigned(context, text, role, name);
     const join = decodeJoin(text);
     checkFits(join, role, name);
     if (kept && kept.authority.x === join.authority.x && kept.name === join.name && isFresh(kept)) {
@@ -63,17 +47,41 @@ export async function identityFor(
     }
     return await enrol(context, join, signal);
   }
-  const authority = await home.authority();
+  const authority = await home.issuer();
   const isOwn = kept && kept.authority.x === authority?.publicJwk.x;
   if (authority && (!kept || (isOwn && !isFresh(kept)))) {
     return await enrol(context, await inviteSelf(context, authority, role, name), signal);
   }
-  // The home's own relay is where it is now, whatever port it had before.
-  const endpoint = isOwn ? await home.relayEndpoint() : undefined;
-  if (endpoint) return { ...kept!, relay: endpoint.local, root: endpoint.root };
-  if (kept) return kept;
+  if (kept) return await atOwnRelay(context, kept);
+  throw nobody(context, role, name);
+}
+
+/**
+ * The identity that this home keeps of a device, or of its operator.
+ *
+ * @throws {TunnelError} `refused` when there is none
+ */
+export async function ownIdentity(
+  context: Context,
+  role: Role,
+  name: string | undefined,
+): Promise<Identity> {
+  const file = await context.home.identity(role, name);
+  if (file) return await atOwnRelay(context, file.value);
+  throw nobody(context, role, name);
+}
+
+/** The home's own relay is where it is now, whatever port it had before. */
+async function atOwnRelay({ home }: Context, kept: Identity): Promise<Identity> {
+  const endpoint = await home.relayEndpoint();
+  const authority = endpoint?.authority ?? (await home.authority())?.publicJwk;
+  if (!endpoint || kept.authority.x !== authority?.x) return kept;
+  return { ...kept, relay: endpoint.local, root: endpoint.root };
+}
+
+function nobody({ home }: Context, role: Role, name: string | undefined): TunnelError {
   const who = role === "device" ? `device ${name}` : "operator";
-  throw new TunnelError("refused", {
+  return new TunnelError("refused", {
     action: `find the identity of this ${who}`,
     state: `${home.path} has none`,
     remedy: `get a join string from \`tunnel invite ${role} ${
@@ -84,15 +92,14 @@ export async function identityFor(
 
 /** Joins by a join string and keeps what comes of it. */
 async function enrol(context: Context, join: Join, signal: AbortSignal): Promise<Identity> {
-  const { publicKey, privateKey } = await generateKeyPair();
   const { root, secret, role, name, authority } = join;
   const relay = parseRelayUrl(join.relay);
-  const holder = await exportPublicKey(publicKey);
-  const agreementKey = await generateAgreementKey();
-  const agreement = parseAgreementJwk(agreementKey);
+  const keys = await generateMemberKeys();
+  const { key, agreement } = publicKeysOf(keys);
+  const privateKey = await importPrivateKey(keys.privateKey);
   const link = await openLink({
     relay,
-    claim: { secret, publicKey: holder, agreement, privateKey },
+    claim: { secret, publicKey: key, agreement, privateKey },
     connector: await makeConnector(context, { root }),
     agent: AGENT,
   }, signal);
@@ -100,7 +107,8 @@ async function enrol(context: Context, join: Join, signal: AbortSignal): Promise
   if (!link.credential) {
     throw new TunnelError("protocol", { action: "join", state: "the relay sent no credential" });
   }
-  await checkIssued(link.credential, join, holder.x, agreement.x);
+  // The join string names whom to trust: a relay cannot hand out another fleet's credential.
+  await checkIssued(link.credential, new Verifier(authority), { role, name, key, agreement });
   const identity: Identity = {
     role,
     name,
@@ -108,30 +116,12 @@ async function enrol(context: Context, join: Join, signal: AbortSignal): Promise
     root,
     authority,
     credential: link.credential,
-    privateKey: await exportPrivateKey(privateKey),
-    agreementKey,
+    ...keys,
   };
   await context.home.saveIdentity(identity);
   context.log.info("joined", { [role]: name, relay: relay.host });
   await link.session.closed.catch(() => {}); // The credential is here; how that session ended is not news.
   return identity;
-}
-
-/** The join string names whom to trust: a relay cannot hand out another fleet's credential. */
-async function checkIssued(
-  credential: string,
-  join: Join,
-  holder: string,
-  channel: string,
-): Promise<void> {
-  const { role, name, key, agreement } = await new Verifier(join.authority).verify(credential);
-  const isOurs = key.x === holder && agreement.x === channel;
-  if (role === join.role && name === join.name && isOurs) return;
-  throw new TunnelError("protocol", {
-    action: "join",
-    state: "the relay sent somebody else's credential",
-    remedy: "ask whoever runs the relay",
-  });
 }
 
 /** An invitation for oneself, by the authority in the same home. */
@@ -170,25 +160,6 @@ async function inviteSelf(
   return { relay: local, role, name: own, secret, authority: authority.publicJwk, root };
 }
 
-/** The join string itself, or from where it is: `@FILE`, or `-` for stdin. */
-async function readJoin(text: string | undefined): Promise<string | undefined> {
-  if (text === undefined) return undefined;
-  const file = text.startsWith("@") ? text.slice(1) : undefined;
-  if (file === undefined && text !== "-") return text;
-  try {
-    return file === undefined
-      ? await new Response(Deno.stdin.readable).text()
-      : await Deno.readTextFile(file);
-  } catch (cause) {
-    throw new TunnelError("usage", {
-      action: "read the join string",
-      state: `${file ?? "stdin"} cannot be read`,
-      remedy: "name a file that this user may read: --join @FILE",
-      cause,
-    });
-  }
-}
-
 function checkFits(join: Join, role: Role, name: string | undefined): void {
   if (join.role === role && (name === undefined || join.name === name)) return;
   throw new TunnelError("usage", {
@@ -201,10 +172,7 @@ function checkFits(join: Join, role: Role, name: string | undefined): void {
 /** Whether a credential has not expired, as far as its holder can tell. */
 function isFresh({ credential }: Identity): boolean {
   try {
-    const claims = JSON.parse(
-      atob(credential.split(".")[1]!.replace(/-/g, "+").replace(/_/g, "/")),
-    );
-    return claims.exp * 1_000 > Date.now();
+    return unverified(credential).expiresAt > Date.now();
   } catch {
     return true; // The relay is the judge of what it issued.
   }

@@ -2,6 +2,7 @@
 
 import { TunnelError } from "../core/errors.ts";
 import { encodeJoin, hashSecret, newSecret } from "../core/identity/join.ts";
+import { cannotIssue } from "../core/relay/issuing.ts";
 import { parseDeviceId, parseDuration, parseOperatorName } from "../core/names.ts";
 import { EVERYTHING } from "../core/policy/grant.ts";
 import { localAuthor } from "./author.ts";
@@ -22,7 +23,8 @@ export async function invite(context: Context, role: string, nameText: string): 
   const ttl = parseDuration(options.text("ttl") ?? "1h");
   const uses = parseCount(options.text("uses") ?? "1", 1, 1_000);
   const endpoint = await home.relayEndpoint();
-  const authority = await home.authority();
+  const authority = await home.issuer();
+  if (endpoint?.authority) throw cannotIssue({ role, name }).during("invite");
   const url = options.text("public") ?? endpoint?.url;
   if (!url || !authority) {
     throw new TunnelError("refused", {

@@ -1,9 +1,10 @@
 /** `tunnel relay`: the meeting point, UDP and TCP on one port. */
 
 import { describe, TunnelError } from "../core/errors.ts";
-import { Verifier } from "../core/identity/credential.ts";
+import { type Authority, Verifier } from "../core/identity/credential.ts";
+import type { PublicJwk } from "../core/identity/keys.ts";
 import { Metrics } from "../core/metrics.ts";
-import { parseRelayUrl } from "../core/names.ts";
+import { parseDuration, parseRelayUrl } from "../core/names.ts";
 import { Relay } from "../core/relay/relay.ts";
 import type { Limits, Listener, ListenOptions } from "../core/transport.ts";
 import {
@@ -17,6 +18,7 @@ import type { Home } from "../stores/home.ts";
 import { quic } from "../transports/quic.ts";
 import { websocket } from "../transports/websocket/transport.ts";
 import { AGENT, type Context, VERSION } from "./context.ts";
+import { readAuthority } from "./input.ts";
 import { type ChosenLimits, listLimits, parseLimits } from "./limits.ts";
 import { observeProcess, serveMetrics } from "./metrics.ts";
 import { parseListen } from "./parse.ts";
@@ -44,10 +46,14 @@ export async function relay(context: Context): Promise<void> {
   const address = parseListen(asked ?? String(DEFAULT_PORT), "0.0.0.0");
   const publicText = options.text("public");
   const named = publicText === undefined ? undefined : parseRelayUrl(publicText);
+  const validity = {
+    device: parseDuration(options.text("deviceValidity") ?? "30d"),
+    operator: parseDuration(options.text("operatorValidity") ?? "12h"),
+  };
   const hostname = named?.hostname.replace(/^\[|\]$/g, "") ?? publicHost(address.hostname);
   const certificate = await findCertificate(context, [hostname, address.hostname]);
   const stop = stopSignal();
-  const authority = await home.makeAuthority();
+  const { authority, publicJwk } = await findAuthority(context);
   await using store = await home.openStore();
   const metrics = new Metrics();
   observeProcess(metrics, VERSION);
@@ -61,7 +67,8 @@ export async function relay(context: Context): Promise<void> {
   const relay = new Relay({
     store,
     authority,
-    verifier: new Verifier(authority.publicJwk),
+    validity,
+    verifier: new Verifier(publicJwk),
     isOwnAddress(address) {
       const dialled = `tunnel://${address}`;
       if (!URL.canParse(dialled)) return false;
@@ -75,7 +82,12 @@ export async function relay(context: Context): Promise<void> {
     metrics,
   });
   const local = relayUrl(isWildcard(address.hostname) ? "127.0.0.1" : address.hostname, port);
-  await home.saveRelayEndpoint({ url: text(url), local: text(local), root: certificate.root });
+  await home.saveRelayEndpoint({
+    url: text(url),
+    local: text(local),
+    root: certificate.root,
+    authority: authority ? undefined : publicJwk,
+  });
   const serving = listeners.map((listener) => relay.serve(listener));
   log.info("listening", { address: address.hostname, port, protocols: "udp,tcp" });
   print(`relay ready ${text(url)}`);
@@ -90,6 +102,24 @@ export async function relay(context: Context): Promise<void> {
     await Promise.all(listeners.map((listener) => listener.close()));
     await relay.close();
   }
+}
+
+/** The authority of this home, or with `--authority` the public key of one that is elsewhere. */
+async function findAuthority(
+  { options, home, log }: Context,
+): Promise<{ authority?: Authority; publicJwk: PublicJwk }> {
+  const given = options.text("authority");
+  if (given === undefined) {
+    const authority = await home.makeAuthority();
+    return { authority, publicJwk: authority.publicJwk };
+  }
+  const publicJwk = await readAuthority(given);
+  if (await home.authority()) {
+    log.warn("this home holds an authority's private key, which the relay does not use", {
+      do: "move relay/authority.jwk to the machine of the authority",
+    });
+  }
+  return { publicJwk };
 }
 
 async function findCertificate({ options, home, log }: Context, hosts: readonly string[]) {

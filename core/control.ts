@@ -24,6 +24,8 @@ const role = v.picklist(["device", "operator"]);
 const token = text(4_096);
 /** 16 random bytes that a device counts its dials by; see `core/channel/freshness.ts`. */
 const epoch = v.pipe(v.string(), v.regex(/^[A-Za-z0-9_-]{22}$/, "16 bytes in base64url"));
+/** 32 random bytes of the relay's, base64url. */
+const nonce = v.pipe(v.string(), v.regex(/^[A-Za-z0-9_-]{43}$/, "32 bytes in base64url"));
 /** A Noise message, base64url. */
 const handshake = v.pipe(text(6_700), v.regex(/^[A-Za-z0-9_-]+$/, "base64url"));
 
@@ -58,8 +60,8 @@ export type Refused = v.InferOutput<typeof Refused>;
 export const Challenge = v.object({
   type: v.literal("challenge"),
   versions: v.pipe(v.array(count), v.minLength(1), v.maxLength(16)),
-  /** 32 random bytes, base64url; good for this session alone. */
-  nonce: v.pipe(v.string(), v.regex(/^[A-Za-z0-9_-]{43}$/, "32 bytes in base64url")),
+  /** Good for this session alone. */
+  nonce,
   agent: text(100),
 });
 
@@ -156,8 +158,21 @@ export const Request = v.variant("type", [
     accept: v.boolean(),
     ...Decision.entries,
   }),
+  /** For the proofs of one renewal. */
+  v.object({ type: v.literal("nonce"), id: count }),
+  v.object({
+    type: v.literal("renew"),
+    id: count,
+    /** What is to be renewed; it still holds. */
+    credential: token,
+    /** By the key of that credential. */
+    proof: token,
+    /** Keys that the new one is to be for, where they are not the same, and a proof by the first. */
+    rotate: v.optional(v.object({ key: PublicJwk, agreement: AgreementJwk, proof: token })),
+  }),
 ]);
 export type Request = v.InferOutput<typeof Request>;
+export type Renew = Extract<Request, { type: "renew" }>;
 
 /** A device as `tunnel devices` shows it. Times are milliseconds since 1970. */
 export const DeviceInfo = v.object({
@@ -194,6 +209,8 @@ export const Reply = v.variant("type", [
     more: v.boolean(),
   }),
   v.object({ type: v.literal("done"), id: count }),
+  v.object({ type: v.literal("nonce"), id: count, nonce }),
+  v.object({ type: v.literal("renewed"), id: count, credential: token }),
   v.object({ ...Refused.entries, id: count }),
 ]);
 export type Reply = v.InferOutput<typeof Reply>;

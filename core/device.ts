@@ -28,6 +28,7 @@ export type { TargetConnector };
 
 export interface DeviceOptions {
   readonly id: string;
+  /** Read anew for each handshake, so that it may change. */
   readonly identity: ChannelIdentity;
   /** By the authority of the fleet: operators' credentials must verify with it. */
   readonly verifier: Verifier;
@@ -41,6 +42,8 @@ export interface DeviceOptions {
   readonly timeout?: number;
   /** Milliseconds that a channel without a path is kept; default 300,000. */
   readonly resumeWindow?: number;
+  /** Milliseconds since the epoch; default `Date.now`. */
+  readonly now?: () => number;
   readonly channel?: Omit<ChannelOptions, "announce" | "onDetached">;
 }
 

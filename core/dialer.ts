@@ -25,6 +25,8 @@ import { fromRefusal } from "./refusal.ts";
 export const DEFAULT_RESUME_WINDOW = 300_000;
 /** Milliseconds until a device must have answered; more than a relay waits. */
 const DIAL_TIMEOUT = 45_000;
+/** Offers in one dial: a device that rotates its keys just now may call two of them stale. */
+const MAX_OFFERS = 3;
 /** Milliseconds that closing may take to tell the devices. */
 const FAREWELL = 2_000;
 
@@ -47,6 +49,7 @@ export interface LinkSource {
 
 export interface DialerOptions extends PeersOptions {
   readonly links: LinkSource;
+  /** Read anew for each handshake, so that it may change. */
   readonly identity: ChannelIdentity;
   /** Milliseconds that a channel without a path is kept; default 300,000. 0: it is reset at once. */
   readonly resumeWindow?: number;
@@ -210,7 +213,7 @@ export class Dialer {
     const release = link.hold();
     try {
       let peer = await this.#peers.find(device, link, signal);
-      for (let first = true;; first = false) {
+      for (let offers = 1;; offers++) {
         const made = await this.#offer(link, device, target, peer, options);
         if ("stream" in made) {
           const { reader, writable } = made.stream.detachBlocks();
@@ -219,7 +222,8 @@ export class Dialer {
           return { path, established };
         }
         const fresh = await this.#peers.learn(device, made);
-        if (!first || (fresh.epoch === peer.epoch && fresh.key === peer.key)) throw deaf(action);
+        const isKnown = fresh.epoch === peer.epoch && fresh.key === peer.key;
+        if (isKnown || offers === MAX_OFFERS) throw deaf(action);
         peer = fresh;
       }
     } catch (cause) {

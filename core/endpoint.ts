@@ -16,7 +16,8 @@ export interface SessionConnector {
 export interface EndpointOptions {
   /** `tunnel://host:port` */
   readonly relay: URL;
-  readonly claim: Claim;
+  /** Who signs in; a function where renewals replace it. */
+  readonly claim: Claim | (() => Claim);
   readonly connector: SessionConnector;
   readonly agent: string;
   /** A device's epoch now. */
@@ -43,7 +44,8 @@ function signInAs(
   signal?: AbortSignal,
 ): Promise<Link> {
   const audience = audienceOf(relay);
-  return signIn(session, { claim, audience, instance, agent, epoch: epoch?.(), signal });
+  const current = typeof claim === "function" ? claim() : claim;
+  return signIn(session, { claim: current, audience, instance, agent, epoch: epoch?.(), signal });
 }
 
 /** A supervisor whose links are this endpoint's. */

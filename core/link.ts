@@ -5,6 +5,7 @@ import {
   type DeviceInfo,
   type Peer,
   type Principal,
+  type Renew,
   Reply,
   type Request,
   SignedIn,
@@ -27,9 +28,15 @@ const MAX_REQUESTS = 64;
 /** Milliseconds that a retired session stays open after its last use. */
 const RETIREMENT = 5_000;
 
+/** How a member proves who it is. */
+export interface CredentialClaim {
+  readonly credential: string;
+  readonly privateKey: CryptoKey;
+}
+
 /** How a client proves who it is: by a credential, or by a join string's secret for the first time. */
 export type Claim =
-  | { readonly credential: string; readonly privateKey: CryptoKey }
+  | CredentialClaim
   | {
     readonly secret: string;
     readonly publicKey: PublicJwk;
@@ -215,6 +222,24 @@ export class Link {
       if (page.next === undefined || page.next <= (after ?? "")) throw unasked();
       after = page.next;
     }
+  }
+
+  /** A nonce for the proofs of one {@linkcode Link.renew}. */
+  async nonce(signal?: AbortSignal): Promise<string> {
+    const reply = await this.request({ type: "nonce", id: 0 }, { signal });
+    if (reply.type !== "nonce") throw unasked();
+    return reply.nonce;
+  }
+
+  /**
+   * A new credential for this member; nothing of it is to be believed unverified.
+   *
+   * @throws {TunnelError} `refused`
+   */
+  async renew(request: Omit<Renew, "type" | "id">, signal?: AbortSignal): Promise<string> {
+    const reply = await this.request({ type: "renew", id: 0, ...request }, { signal });
+    if (reply.type !== "renewed") throw unasked();
+    return reply.credential;
   }
 
   /**

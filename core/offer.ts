@@ -26,7 +26,7 @@ export type TargetConnector = (
  */
 export async function authenticate(
   offer: Offer,
-  device: { id: string; identity: ChannelIdentity; verifier: Verifier },
+  device: { id: string; identity: ChannelIdentity; verifier: Verifier; now?: () => number },
   freshness: Freshness,
 ): Promise<Response | undefined> {
   const { host, port, protocol, epoch, hello } = offer;
@@ -34,7 +34,8 @@ export async function authenticate(
   const subject = { device: device.id, host, port, protocol, epoch };
   const response = await respond(device.identity, subject, hello);
   if (!response) return undefined;
-  const { role, name, agreement } = await device.verifier.verify(response.credential);
+  const now = device.now?.();
+  const { role, name, agreement } = await device.verifier.verify(response.credential, { now });
   if (role === "operator" && name === offer.operator && agreement.x === response.remoteKey) {
     if (response.reason === offer.reason) return response;
     throw new TunnelError("refused", {

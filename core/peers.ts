@@ -3,7 +3,7 @@
 import type { Peer } from "./control.ts";
 import { untilAborted } from "./deadline.ts";
 import { TunnelError } from "./errors.ts";
-import type { Verifier } from "./identity/credential.ts";
+import { CLOCK_TOLERANCE, type Verifier } from "./identity/credential.ts";
 import type { AgreementJwk } from "./identity/keys.ts";
 import type { Link } from "./link.ts";
 
@@ -15,6 +15,8 @@ export interface KnownPeer {
   /** The device's public key for channels: X25519, 32 bytes in base64url. */
   readonly key: string;
   readonly epoch: string;
+  /** When its credential ends, milliseconds since the epoch. */
+  readonly expiresAt: number;
 }
 
 export interface PeersOptions {
@@ -26,6 +28,8 @@ export interface PeersOptions {
    * @throws {TunnelError} `refused`
    */
   readonly trust?: (device: string, key: AgreementJwk) => void | Promise<void>;
+  /** Milliseconds since the epoch; default `Date.now`. */
+  readonly now?: () => number;
 }
 
 export class Peers {
@@ -44,7 +48,8 @@ export class Peers {
    */
   async find(device: string, link: Link, signal?: AbortSignal): Promise<KnownPeer> {
     const known = this.#known.get(device);
-    if (known) return known;
+    // What was certified is taken no longer than the certificate lasts.
+    if (known && this.#now() < known.expiresAt + CLOCK_TOLERANCE) return known;
     // A hundred connections at once ask once.
     let asking = this.#asking.get(device);
     if (!asking) {
@@ -61,7 +66,11 @@ export class Peers {
    * @throws {TunnelError} `refused` when it does not, or the key is not the one that is trusted
    */
   async learn(device: string, { credential, epoch }: Peer): Promise<KnownPeer> {
-    const { role, name, agreement } = await this.#options.verifier.verify(credential);
+    const now = this.#now();
+    const { role, name, agreement, expiresAt } = await this.#options.verifier.verify(
+      credential,
+      { now },
+    );
     if (role !== "device" || name !== device) {
       throw new TunnelError("refused", {
         action: `check the identity of ${device}`,
@@ -71,8 +80,12 @@ export class Peers {
     }
     await this.#options.trust?.(device, agreement);
     if (this.#known.size >= MAX_PEERS) this.#known.clear();
-    const peer = { key: agreement.x, epoch };
+    const peer = { key: agreement.x, epoch, expiresAt };
     this.#known.set(device, peer);
     return peer;
+  }
+
+  #now(): number {
+    return this.#options.now?.() ?? Date.now();
   }
 }

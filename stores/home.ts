@@ -5,6 +5,7 @@
  *     relay/authority.jwk    the fleet authority's key             relay/store.db   see sqlite.ts
  *     relay/tls/             the development certificate           relay/endpoint.json
  *     devices/ID.json        a device's identity                   operator.json    the operator's
+ *     pending/ROLE-NAME.json keys that a credential was requested for
  *     transports.json        which transport last reached a relay
  *     pins.json              devices' keys as `--pin` found them
  */
@@ -14,7 +15,7 @@ import { TunnelError } from "../core/errors.ts";
 import { Authority } from "../core/identity/credential.ts";
 import { PrivateAgreementJwk, PrivateJwk, PublicJwk } from "../core/identity/keys.ts";
 import type { Store } from "../core/store.ts";
-import { readPrivate, withFileLock, writePrivate } from "./files.ts";
+import { readPrivate, removeIfThere, withFileLock, writePrivate } from "./files.ts";
 import { SqliteStore } from "./sqlite.ts";
 
 const IdentityForm = v.object({
@@ -35,12 +36,26 @@ const IdentityForm = v.object({
 /** What a member keeps. */
 export type Identity = v.InferOutput<typeof IdentityForm>;
 
+const PendingForm = v.object({
+  role: v.picklist(["device", "operator"]),
+  name: v.string(),
+  privateKey: PrivateJwk,
+  agreementKey: PrivateAgreementJwk,
+  /** The authority that is expected to sign, where one is. */
+  authority: v.optional(PublicJwk),
+});
+
+/** Keys that wait for the credential that was requested for them. */
+export type Pending = v.InferOutput<typeof PendingForm>;
+
 const EndpointForm = v.object({
   /** As join strings name it. */
   url: v.string(),
   /** As this machine reaches it. */
   local: v.string(),
   root: v.optional(v.string()),
+  /** Set when the relay holds this public key of the authority alone, and issues nothing. */
+  authority: v.optional(PublicJwk),
 });
 
 /** Where a relay of this home is reached. */
@@ -77,10 +92,15 @@ export class Home {
     return SqliteStore.open(`${this.path}/relay/store.db`);
   }
 
-  /** The fleet authority; undefined when no relay has run with this home. */
+  /** The fleet authority; undefined when none was made in this home. */
   async authority(): Promise<Authority | undefined> {
     const kept = await this.#read(this.#authorityPath, PrivateJwk);
     return kept && await Authority.import(kept.value);
+  }
+
+  /** The authority that the relay of this home issues by; undefined when it holds its public key alone. */
+  async issuer(): Promise<Authority | undefined> {
+    return (await this.relayEndpoint())?.authority ? undefined : await this.authority();
   }
 
   /** The fleet authority, made when there is none. */
@@ -116,7 +136,42 @@ export class Home {
 
   async saveIdentity(identity: Identity): Promise<void> {
     const path = this.#identityPath(identity.role, identity.name);
-    await writePrivate(path, `${JSON.stringify(identity, null, 2)}\n`);
+    await withFileLock(`${path}.lock`, () => writeJson(path, identity));
+  }
+
+  /**
+   * Puts new keys and a new credential in the place of those before. When these are not kept any
+   * more, because another process has changed the home, nothing is written and the result is false.
+   */
+  async renewIdentity(
+    { role, name }: { role: Identity["role"]; name: string },
+    before: string,
+    next: Pick<Identity, "credential" | "privateKey" | "agreementKey">,
+  ): Promise<boolean> {
+    const path = this.#identityPath(role, name);
+    return await withFileLock(`${path}.lock`, async () => {
+      const kept = (await this.#read(path, IdentityForm))?.value;
+      if (kept?.credential !== before) return false;
+      await writeJson(path, { ...kept, ...next });
+      return true;
+    });
+  }
+
+  /** The file by which a running device is asked to rotate its keys; see `rotation.ts`. */
+  rotationPath(device: string): string {
+    return `${this.path}/devices/${device}.rotate`;
+  }
+
+  async pending(role: Identity["role"], name: string): Promise<Pending | undefined> {
+    return (await this.#read(this.#pendingPath(role, name), PendingForm))?.value;
+  }
+
+  async savePending(pending: Pending): Promise<void> {
+    await writeJson(this.#pendingPath(pending.role, pending.name), pending);
+  }
+
+  async removePending({ role, name }: Pending): Promise<void> {
+    await removeIfThere(this.#pendingPath(role, name));
   }
 
   /** Which transport last reached each relay, as far as it is remembered. */
@@ -153,6 +208,10 @@ export class Home {
     return `${this.path}/transports.json`;
   }
 
+  #pendingPath(role: Identity["role"], name: string): string {
+    return `${this.path}/pending/${role}-${name}.json`;
+  }
+
   #identityPath(role: Identity["role"], name: string | undefined): string {
     return role === "device" ? `${this.path}/devices/${name}.json` : `${this.path}/operator.json`;
   }
@@ -174,4 +233,8 @@ export class Home {
       });
     }
   }
+}
+
+async function writeJson(path: string, value: unknown): Promise<void> {
+  await writePrivate(path, `${JSON.stringify(value, null, 2)}\n`);
 }

@@ -3,25 +3,18 @@
 import type { Target } from "../core/allow.ts";
 import type { ApprovalOptions } from "../core/approval.ts";
 import type { Channel } from "../core/channel/channel.ts";
-import type { ChannelIdentity } from "../core/channel/handshake.ts";
 import { Device, type DeviceOptions, type TargetConnector } from "../core/device.ts";
 import { Dialer, type DialerOptions, type DialOptions, type LinkSource } from "../core/dialer.ts";
 import type { Duplex } from "../core/duplex.ts";
 import { openLink, type SessionConnector } from "../core/endpoint.ts";
 import { Authority, type Role, Verifier } from "../core/identity/credential.ts";
-import {
-  exportPublicKey,
-  generateAgreementKey,
-  generateKeyPair,
-  parseAgreementJwk,
-} from "../core/identity/keys.ts";
 import { newSecret } from "../core/identity/join.ts";
 import type { Claim, Link } from "../core/link.ts";
-import { type Log, SILENT } from "../core/log.ts";
+import { SILENT } from "../core/log.ts";
+import { generateMemberKeys, Membership, publicKeysOf } from "../core/membership.ts";
 import { Metrics } from "../core/metrics.ts";
 import { EVERYTHING } from "../core/policy/grant.ts";
-import { StaticKey } from "../core/noise/static_key.ts";
-import { Relay, type RelayLimits, type RelayOptions } from "../core/relay/relay.ts";
+import { Relay, type RelayOptions } from "../core/relay/relay.ts";
 import type { Session } from "../core/transport.ts";
 import { MemoryStore } from "../stores/memory.ts";
 import { memoryTransport } from "../transports/memory.ts";
@@ -44,6 +37,8 @@ export interface Fleet extends AsyncDisposable {
   member(role: Role, name: string, options?: MemberSetup): Promise<Member>;
   /** Signs in; a device also serves dials. */
   operator(name?: string, options?: MemberSetup): Promise<Link>;
+  /** Signs in as a member that is no device, or serves no dials. */
+  signIn(identity: Membership, instance?: string): Promise<Link>;
   device(id: string, options?: DeviceSetup): Promise<Link>;
   /** A dialer for operator `name`, over one link or whatever links there are. */
   dialer(
@@ -63,7 +58,7 @@ export interface Fleet extends AsyncDisposable {
 /** Who a member is to a relay, and on channels. */
 export interface Member {
   readonly claim: Claim;
-  readonly identity: ChannelIdentity;
+  readonly identity: Membership;
 }
 
 interface MemberSetup {
@@ -80,18 +75,15 @@ export interface DeviceSetup {
   resumeWindow?: number;
   approval?: ApprovalOptions;
   channel?: DeviceOptions["channel"];
+  now?: () => number;
+  /** Who it is; a new member of that ID unless said otherwise. */
+  member?: Member;
 }
 
 export async function startFleet(
-  options: {
-    limits?: Partial<RelayLimits>;
-    log?: Log;
-    now?: () => number;
-    mayApprove?: RelayOptions["mayApprove"];
-    policyInterval?: number;
-  } = {},
+  options: Partial<RelayOptions> = {},
 ): Promise<Fleet> {
-  const { limits, log = SILENT, now = Date.now, mayApprove, policyInterval } = options;
+  const { log = SILENT, now = Date.now } = options;
   const transport = memoryTransport();
   const listener = await transport.listen({ hostname: "relay", port: 443, cert: "", key: "" });
   const authority = await Authority.generate();
@@ -103,12 +95,10 @@ export async function startFleet(
     verifier: new Verifier(authority.publicJwk),
     isOwnAddress: (address) => address === "relay:443",
     agent: "test",
-    now,
+    now: Date.now,
     log,
-    limits,
-    mayApprove,
-    policyInterval,
     metrics,
+    ...options,
   });
   const serving = relay.serve(listener);
   const url = new URL("tunnel://relay:443");
@@ -133,21 +123,17 @@ export async function startFleet(
   };
   const member: Fleet["member"] = async (role, name, { grants, ...times } = {}) => {
     if (role === "operator") await give(name, grants);
-    const { publicKey, privateKey } = await generateKeyPair();
-    const agreementKey = await generateAgreementKey();
-    const { token } = await authority.issue({
-      role,
-      name,
-      holder: await exportPublicKey(publicKey),
-      agreement: parseAgreementJwk(agreementKey),
-      ...times,
-    });
-    return {
-      claim: { credential: token, privateKey },
-      identity: { credential: token, key: await StaticKey.import(agreementKey) },
-    };
+    const keys = await generateMemberKeys();
+    const { key: holder, agreement } = publicKeysOf(keys);
+    const { token } = await authority.issue({ role, name, holder, agreement, ...times });
+    const identity = await Membership.of({ credential: token, ...keys });
+    return { claim: identity.claim(), identity };
   };
   const claim: Fleet["claim"] = async (...args) => (await member(...args)).claim;
+  const signIn: Fleet["signIn"] = (identity, instance) => {
+    const claim = () => identity.claim();
+    return openLink({ relay: url, claim, connector, agent: "test" }, undefined, instance);
+  };
   const verifier = new Verifier(authority.publicJwk);
   const devices: Device[] = [];
   const dialers = new Map<Link, Promise<Dialer>>();
@@ -174,16 +160,12 @@ export async function startFleet(
     devices,
     dialer,
     async operator(name = "night-shift", setup) {
-      const options = {
-        relay: url,
-        claim: await claim("operator", name, setup),
-        connector,
-        agent: "test",
-      };
-      return await openLink(options);
+      return await signIn((await member("operator", name, setup)).identity);
     },
-    async device(id, { instance, ...setup } = {}) {
-      const { claim, identity } = await member("device", id);
+    signIn,
+    async device(id, { instance, member: given, ...setup } = {}) {
+      const { identity } = given ?? await member("device", id);
+      const claim = () => identity.claim();
       const served = new Device({
         id,
         identity,

@@ -11,8 +11,10 @@ import { dataHeader, encodeAck, encodeDone, encodeFin } from "../core/channel/re
 import { Answer, Challenge, Dial, Offer, SignedIn, SignIn } from "../core/control.ts";
 import { Verifier } from "../core/identity/credential.ts";
 import { dialDigest, dialId, helloDigest, makeDecision } from "../core/identity/decision.ts";
-import { importPrivateKey, thumbprint } from "../core/identity/keys.ts";
+import { importPrivateKey, parsePublicJwk, thumbprint } from "../core/identity/keys.ts";
 import { makeProof, verifyProof } from "../core/identity/proof.ts";
+import { keysFingerprint, makeRequest, readRequest } from "../core/identity/request.ts";
+import { decodeSigned, encodeSigned } from "../core/identity/signed.ts";
 import { decodeMessage, encodeMessage, MAX_GREETING } from "../core/message.ts";
 import { BlockReader } from "../core/block_reader.ts";
 import { Handshake, type Transport } from "../core/noise/handshake.ts";
@@ -160,6 +162,28 @@ test("the decision is the one its key makes, about the dial with the example's h
   const [credential, now] = [given.credential!, Number(given.iat) * 1_000];
   const decision = await makeDecision({ privateKey, credential, dial, accept: true, now });
   assert.is(given.decision, decision);
+});
+
+test("the request is the one that its key makes, and is read as such", async () => {
+  const given = fields("request");
+  const jwk = JSON.parse(given["private key"]!);
+  const agreement = JSON.parse(given.agreement!);
+  const key = parsePublicJwk(jwk);
+  const now = Number(given.iat) * 1_000;
+  const who = { role: "operator", name: "night", key, agreement } as const;
+  const privateKey = await importPrivateKey(jwk);
+  assert.is(given.subject, "operator:night");
+  assert.is(given.request, await makeRequest({ ...who, privateKey, now }));
+  assert.equal(await readRequest(given.request!, now), { ...who, issuedAt: now });
+  assert.is(given.fingerprint, await keysFingerprint(key, agreement));
+});
+
+test("the signed string is what its parts make, and is read as such", () => {
+  const { credential, authority: x, relay, signed } = fields("signed string");
+  const authority = { kty: "OKP", crv: "Ed25519", x: x! } as const;
+  const parts = { credential: credential!, authority, relay };
+  assert.is(signed, encodeSigned(parts));
+  assert.equal(decodeSigned(signed!), { ...parts, root: undefined });
 });
 
 /** The example's handshake, run anew. */

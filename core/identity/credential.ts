@@ -37,8 +37,8 @@ export const CREDENTIAL_TYPE = "tunnel-credential+jwt";
 export const MAX_CREDENTIAL = 4 * 1024;
 /** Milliseconds a device's credential is valid unless asked otherwise: 30 days. */
 export const DEVICE_VALIDITY = 30 * 86_400_000;
-/** Milliseconds an operator's credential is valid unless asked otherwise: 30 days. */
-export const OPERATOR_VALIDITY = 30 * 86_400_000;
+/** Milliseconds an operator's credential is valid unless asked otherwise: 12 hours. */
+export const OPERATOR_VALIDITY = 12 * 3_600_000;
 /** Milliseconds by which the issuer's clock and the verifier's may differ: 5 minutes. */
 export const CLOCK_TOLERANCE = 5 * 60_000;
 
@@ -58,6 +58,18 @@ export interface Principal {
   readonly issuedAt: number;
   /** Milliseconds since the epoch. */
   readonly expiresAt: number;
+}
+
+/** How a credential is judged. */
+export interface VerifyOptions {
+  /** Milliseconds since the epoch; default the clock. */
+  readonly now?: number;
+  /**
+   * Milliseconds for which it still passes once it has expired, 0 to {@linkcode CLOCK_TOLERANCE};
+   * default all of that, for members, whose clocks may be off. A relay allows none, because it also
+   * cuts the session of who is signed in at that instant. How early it may be is no choice.
+   */
+  readonly expiryTolerance?: number;
 }
 
 /** What to put in a new credential. */
@@ -170,11 +182,9 @@ export class Verifier {
     this.#authority = parsePublicJwk(publicJwk);
   }
 
-  /**
-   * @param options.now milliseconds since the epoch; default the clock
-   * @throws {TunnelError} `refused`: expired, not yet valid, of another fleet, altered, malformed
-   */
-  async verify(token: string, options: { now?: number } = {}): Promise<Principal> {
+  /** @throws {TunnelError} `refused`: expired, not yet valid, of another fleet, altered, malformed */
+  async verify(token: string, options: VerifyOptions = {}): Promise<Principal> {
+    const { now = Date.now(), expiryTolerance = CLOCK_TOLERANCE } = options;
     checkForm(token);
     this.#key ??= Promise.all([importPublicKey(this.#authority), thumbprint(this.#authority)]);
     const [key, issuer] = await this.#key;
@@ -185,19 +195,20 @@ export class Verifier {
         typ: CREDENTIAL_TYPE,
         requiredClaims: ["iss", "sub", "iat", "nbf", "exp", "jti", "cnf", "kex"],
         clockTolerance: CLOCK_TOLERANCE / 1_000,
-        currentDate: new Date(options.now ?? Date.now()),
+        currentDate: new Date(now),
       });
       payload = verified.payload;
     } catch (cause) {
-      throw refusal(cause, token, issuer);
+      throw refusal(cause, token, issuer, now);
     }
     const claims = v.safeParse(Claims, payload);
-    const [role, name = ""] = claims.success ? splitOnce(claims.output.sub) : [];
-    if (!claims.success || !isRole(role) || !DEVICE_ID.test(name)) {
+    const [role, name] = claims.success ? splitSubject(claims.output.sub) ?? [] : [];
+    if (!claims.success || !role || !name) {
       throw refused("its claims are not those of a credential");
     }
     const { iss, iat, exp, jti, cnf, kex } = claims.output;
     if (iss !== issuer) throw otherFleet();
+    if (now >= exp * 1_000 + expiryTolerance) throw expired(exp, now);
     return {
       role,
       name,
@@ -208,6 +219,36 @@ export class Verifier {
       expiresAt: exp * 1_000,
     };
   }
+}
+
+/**
+ * Whose a credential says it is, and from when to when. Nothing of it is verified: it is for its
+ * holder, who is to know when another is due.
+ *
+ * @throws {TunnelError} `refused` when it does not say
+ */
+export function unverified(
+  token: string,
+): Pick<Principal, "role" | "name" | "issuedAt" | "expiresAt"> {
+  let payload: unknown;
+  try {
+    payload = decodeJwt(token);
+  } catch (cause) {
+    throw refused("it is malformed", cause);
+  }
+  const claims = v.safeParse(Claims, payload);
+  const [role, name] = claims.success ? splitSubject(claims.output.sub) ?? [] : [];
+  if (!claims.success || !role || !name) {
+    throw refused("its claims are not those of a credential");
+  }
+  const { iat, exp } = claims.output;
+  return { role, name, issuedAt: iat * 1_000, expiresAt: exp * 1_000 };
+}
+
+/** Role and name of a subject, `device:pi-7`; undefined when it is none. */
+export function splitSubject(subject: string): [role: Role, name: string] | undefined {
+  const [, role, name] = /^(device|operator):(.*)$/s.exec(subject) ?? [];
+  return name !== undefined && DEVICE_ID.test(name) ? [role as Role, name] : undefined;
 }
 
 /** Size and alphabet, before any work is spent on it. */
@@ -226,13 +267,13 @@ function isCanonical(part: string): boolean {
   return base64url.encode(base64url.decode(part)) === part;
 }
 
-function refusal(cause: unknown, token: string, issuer: string): TunnelError {
-  if (cause instanceof errors.JWTExpired) {
-    return refused(`it expired at ${instant(cause.payload.exp)}`, cause);
-  }
+function refusal(cause: unknown, token: string, issuer: string, now: number): TunnelError {
+  if (cause instanceof errors.JWTExpired) return expired(cause.payload.exp, now, cause);
   if (cause instanceof errors.JWTClaimValidationFailed && cause.claim === "nbf") {
     if (cause.reason === "check_failed") {
-      const state = `it is not valid before ${instant(cause.payload.nbf)}`;
+      const state = `it is not valid before ${instant(cause.payload.nbf)}, and here it is ${
+        instant(now / 1_000)
+      }`;
       return refused(state, cause, "set the clocks of both machines");
     }
   }
@@ -260,6 +301,14 @@ function claimedIssuer(token: string): unknown {
   }
 }
 
+function expired(exp: unknown, now: number, cause?: unknown): TunnelError {
+  return refused(
+    `it expired at ${instant(exp)}, and here it is ${instant(now / 1_000)}`,
+    cause,
+    "ask for a new join string and join again, or set the clocks if one is wrong",
+  );
+}
+
 function otherFleet(cause?: unknown): TunnelError {
   return refused("it was issued by the authority of another fleet", cause);
 }
@@ -275,13 +324,4 @@ function refused(
 function instant(seconds: unknown): string {
   const date = new Date(Number(seconds) * 1_000);
   return Number.isNaN(date.getTime()) ? "an unknown time" : date.toISOString();
-}
-
-function isRole(text: string | undefined): text is Role {
-  return text === "device" || text === "operator";
-}
-
-function splitOnce(text: string): [string, string] {
-  const at = text.indexOf(":");
-  return at < 0 ? [text, ""] : [text.slice(0, at), text.slice(at + 1)];
 }

@@ -10,6 +10,7 @@ import {
   DEVICE_VALIDITY,
   MAX_CREDENTIAL,
   OPERATOR_VALIDITY,
+  unverified,
   Verifier,
 } from "./credential.ts";
 import {
@@ -132,6 +133,26 @@ test("the clocks may differ by the tolerance, at both ends", async () => {
     "not valid before 2026-01-01T00:00",
   );
   assert.match(await refusal(token, end + CLOCK_TOLERANCE), "expired at 2026-01-01T01:00:00.000Z");
+});
+
+test("without tolerance a credential ends at its instant, and may come early all the same", async () => {
+  const expiryTolerance = 0;
+  await verifier.verify(token, { now: end - 1, expiryTolerance });
+  await verifier.verify(token, { now: NOW - CLOCK_TOLERANCE, expiryTolerance });
+  for (const now of [end, end + 1, end + CLOCK_TOLERANCE, end + HOUR]) {
+    const error = await failure(() => verifier.verify(token, { now, expiryTolerance }));
+    assert.match(error.message, /expired at 2026-01-01T01:00.*here it is 2026.*set the clocks/);
+  }
+});
+
+test("what a credential says of itself is read without the authority's key", async () => {
+  const { role, name, issuedAt, expiresAt } = principal;
+  assert.equal(unverified(token), { role, name, issuedAt, expiresAt });
+  for (
+    const text of ["", "a.b.c", assemble({}, { sub: "device:x" }), await forge({ iat: "now" })]
+  ) {
+    assert.is((await failure(() => unverified(text))).code, "refused");
+  }
 });
 
 test("another fleet's credential is refused as such", async () => {

@@ -4,16 +4,8 @@ import * as assert from "uvu/assert";
 import { failure } from "../../tests/failure.ts";
 import { newSeed, Random } from "../../tests/random.ts";
 import { Authority } from "./credential.ts";
-import {
-  decodeJoin,
-  derToPem,
-  encodeJoin,
-  hashSecret,
-  type Join,
-  MAX_JOIN,
-  newSecret,
-  pemToDer,
-} from "./join.ts";
+import { decodeJoin, encodeJoin, hashSecret, type Join, MAX_JOIN, newSecret } from "./join.ts";
+import { derToPem, pemToDer } from "./pem.ts";
 
 const test = suite("join");
 const random = new Random(newSeed());

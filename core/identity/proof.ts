@@ -130,6 +130,18 @@ export function joinSubject(secret: string, agreement: AgreementJwk): string {
   return `${secret}.${agreement.x}`;
 }
 
+/**
+ * What the proofs of a renewal are bound to: the credential to be renewed, and the keys that the new
+ * one is to be for. No credential and no join secret looks like it.
+ */
+export function renewalSubject(
+  credential: string,
+  key: PublicJwk,
+  agreement: AgreementJwk,
+): string {
+  return `${credential}.${key.x}.${agreement.x}`;
+}
+
 /** The SHA-256 of a text, base64url. */
 export async function digest(text: string): Promise<string> {
   const bytes = new TextEncoder().encode(text);

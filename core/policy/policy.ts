@@ -47,10 +47,18 @@ export class Policy {
   /** Allows nothing: what a relay goes by until it has read its store. */
   static readonly NOTHING: Policy = new Policy({ version: -1, grants: [], standings: [] });
 
-  /** @throws {TunnelError} `refused` when the credential was revoked */
-  checkHolder({ role, name, issuedAt }: Holder): void {
+  /** When a credential was revoked, milliseconds since 1970; undefined when it was not. */
+  revokedAt({ role, name, issuedAt }: Holder): number | undefined {
     const { revokedAt } = this.#standings.get(keyOf({ role, name })) ?? {};
-    if (revokedAt === undefined || toSecond(issuedAt) > toSecond(revokedAt)) return;
+    if (revokedAt === undefined || toSecond(issuedAt) > toSecond(revokedAt)) return undefined;
+    return revokedAt;
+  }
+
+  /** @throws {TunnelError} `refused` when the credential was revoked */
+  checkHolder(holder: Holder): void {
+    const revokedAt = this.revokedAt(holder);
+    if (revokedAt === undefined) return;
+    const { role, name } = holder;
     throw new TunnelError("refused", {
       action: "check the credential",
       state: `${role} ${name} was revoked at ${new Date(revokedAt).toISOString()}`,

@@ -62,6 +62,10 @@ export class Access {
     this.#watch.current.checkHolder(member);
   }
 
+  isRevoked(member: Principal): boolean {
+    return this.#watch.current.revokedAt(member) !== undefined;
+  }
+
   /** Closes the session when its member's credential is revoked; the result lets it go. */
   watchSession(session: Session, member: Principal): () => void {
     this.#sessions.set(session, member);

@@ -4,7 +4,7 @@ import { type Refused, type SignIn, SignIn as SignInSchema, VERSIONS } from "../
 import { MessageStream } from "../control_stream.ts";
 import { delay, withDeadline } from "../deadline.ts";
 import { toTunnelError, TunnelError } from "../errors.ts";
-import type { Authority, Principal, Verifier } from "../identity/credential.ts";
+import type { Principal, Verifier } from "../identity/credential.ts";
 import { hashSecret } from "../identity/join.ts";
 import { thumbprint } from "../identity/keys.ts";
 import { joinSubject, newNonce, verifyProof } from "../identity/proof.ts";
@@ -15,15 +15,14 @@ import { CloseCode, closeInfo, type Session, type Stream } from "../transport.ts
 import type { Access } from "./access.ts";
 import type { Guest } from "./door.ts";
 import { EarlyStreams } from "./early_streams.ts";
+import { cannotIssue, type Issuing, validityOf } from "./issuing.ts";
 import type { Members } from "./members.ts";
 import type { Refusals } from "./refusals.ts";
 
 /** What a relay decides by. */
-export interface Gate {
+export interface Gate extends Issuing {
   readonly store: Store;
   readonly verifier: Verifier;
-  /** Signs new members' credentials; without it nobody can join here. */
-  readonly authority?: Authority;
   /** Whether this relay answers to a `host:port` that a client says it dialled. */
   readonly isOwnAddress: (address: string) => boolean;
   readonly agent: string;
@@ -120,7 +119,7 @@ async function recognise(
   access: Bounds["access"],
 ) {
   const { credential, proof } = signIn;
-  const member = await gate.verifier.verify(credential, { now: gate.now() });
+  const member = await gate.verifier.verify(credential, { now: gate.now(), expiryTolerance: 0 });
   await verifyProof(proof, {
     key: member.key,
     nonce,
@@ -139,13 +138,7 @@ async function enrol(
 ) {
   const { key, agreement, secret, proof } = signIn;
   const { authority, store, now } = gate;
-  if (!authority) {
-    throw new TunnelError("refused", {
-      action: "join",
-      state: "this relay cannot sign credentials",
-      remedy: "join where the fleet authority is",
-    });
-  }
+  if (!authority) throw cannotIssue();
   guest.checkJoin();
   // One instant for all of it: a revocation from then on covers the credential.
   const at = now();
@@ -158,7 +151,7 @@ async function enrol(
     name,
     holder: key,
     agreement,
-    ttl: validity,
+    ttl: validity ?? validityOf(gate, role),
     now: at,
   });
   const member = {

@@ -20,7 +20,7 @@ export interface DeviceSession {
   /** Milliseconds since 1970. */
   readonly since: number;
   /** What those who dial it need. */
-  readonly peer: Peer | undefined;
+  peer: Peer | undefined;
 }
 
 /** The devices that are online at one relay. */
@@ -46,6 +46,13 @@ export class Registry {
       session.close(closeInfo(CloseCode.replaced, reason));
     }
     return replaced;
+  }
+
+  /** From now on those who dial the process's device are shown this credential. */
+  renew(id: string, instance: string, credential: string): void {
+    for (const entry of this.#devices.get(id) ?? []) {
+      if (entry.instance === instance && entry.peer) entry.peer = { ...entry.peer, credential };
+    }
   }
 
   /** Forgets a session; true when the device has no other. */

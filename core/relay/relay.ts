@@ -18,7 +18,9 @@ import { RelayMetrics } from "./metrics.ts";
 import { QuietLog } from "./quiet_log.ts";
 import { Refusals } from "./refusals.ts";
 import { Registry } from "./registry.ts";
+import { Renewals } from "./renewals.ts";
 import { serveRequests } from "./requests.ts";
+import { type Tenure, Tenures } from "./tenure.ts";
 
 export { DEFAULT_RELAY_LIMITS, type RelayLimits };
 
@@ -41,6 +43,7 @@ export class Relay {
   readonly access: Access;
   readonly #audit: AuditLog;
   readonly #options: RelayOptions;
+  readonly #gate: Gate;
   readonly #limits: RelayLimits;
   readonly #metrics: RelayMetrics;
   readonly #refusals: Refusals;
@@ -48,6 +51,7 @@ export class Relay {
   readonly #members: Members;
   readonly #failures: QuietLog;
   readonly #sessions = new Set<Session>();
+  readonly #tenures: Tenures;
   readonly #stop = new AbortController();
 
   constructor(options: RelayOptions) {
@@ -57,6 +61,7 @@ export class Relay {
     const metrics = new RelayMetrics(registry);
     const refusals = new Refusals(metrics, log, clock);
     this.#options = options;
+    this.#gate = { isRevoked: (member) => this.access.isRevoked(member), ...options };
     this.#limits = limits;
     this.#metrics = metrics;
     this.#refusals = refusals;
@@ -72,6 +77,7 @@ export class Relay {
       registry.observe(`tunnel_relay_${name}`, help, "gauge", read);
     observe("pending", "Connections that have not signed in.", () => this.#door.pending);
     observe("devices", "Devices that are online.", () => this.registry.size);
+    this.#tenures = new Tenures(options.now);
   }
 
   /** Sessions now, those that are signing in included. */
@@ -118,24 +124,28 @@ export class Relay {
       }
       return;
     }
-    const { role, name } = admitted.member;
+    const { member, instance, credential } = admitted;
+    const { role, name } = member;
     const facts = { [role]: name, via: session.transport, from: session.remote.hostname };
     log.info("signed in", facts);
-    guest.keep(this.access.watchSession(session, admitted.member));
+    guest.keep(this.access.watchSession(session, member));
     const open = this.#metrics.sessions.of(session.transport, role);
     open.add();
     guest.keep(() => open.add(-1));
+    const tenure = this.#tenures.begin(member, instance, session, credential);
     let info = closeInfo(CloseCode.done, "");
     try {
       await (role === "device"
-        ? this.#hostDevice(session, admitted)
-        : this.#hostOperator(session, admitted));
+        ? this.#hostDevice(tenure, admitted)
+        : this.#hostOperator(tenure, admitted));
     } catch (cause) {
       const error = toTunnelError(cause, "", "reset");
       if (error.code === "protocol") info = closeInfo(CloseCode.protocol, error.parts.state);
       if (error.code === "internal") {
         log.error("session failed", { ...facts, why: describe(cause) });
       }
+    } finally {
+      this.#tenures.end(tenure);
     }
     // A task on the session fails when the session ends: what the session itself says is the story.
     session.close(info);
@@ -204,10 +214,10 @@ export class Relay {
     this.#audit.record({ type, by, from: remote.hostname, [role]: name, why, detail: transport });
   }
 
-  async #hostDevice(session: Session, admitted: Admitted): Promise<void> {
+  async #hostDevice(tenure: Tenure, admitted: Admitted): Promise<void> {
     const { store, now, log } = this.#options;
-    const { member, instance } = admitted;
-    const { credential, epoch } = admitted;
+    const { member, instance, epoch } = admitted;
+    const { session, credential } = tenure;
     const peer = epoch === undefined ? undefined : { credential, epoch };
     const entry = { id: member.name, instance, session, since: now(), peer };
     for (const old of this.registry.add(entry)) {
@@ -227,7 +237,7 @@ export class Relay {
       await seen();
       await Promise.all([
         session.closed,
-        this.#requests(session, admitted),
+        this.#requests(tenure, admitted),
         this.#refuseStreams(admitted),
       ]);
     } finally {
@@ -235,7 +245,8 @@ export class Relay {
     }
   }
 
-  async #hostOperator(session: Session, admitted: Admitted): Promise<void> {
+  async #hostOperator(tenure: Tenure, admitted: Admitted): Promise<void> {
+    const { session } = tenure;
     const operator = admitted.member.name;
     const opened = this.#metrics.streams.of("operator");
     const dials = async () => {
@@ -257,16 +268,17 @@ export class Relay {
         });
       }
     };
-    await Promise.all([session.closed, this.#requests(session, admitted), dials()]);
+    await Promise.all([session.closed, this.#requests(tenure, admitted), dials()]);
   }
 
-  #requests(session: Session, { control, member: { role, name } }: Admitted): Promise<void> {
+  #requests(tenure: Tenure, { control, member }: Admitted): Promise<void> {
+    const { role, name } = member;
     const { store, now, log } = this.#options;
     const { mayApprove = (name) => this.access.rights(name).approver } = this.#options;
     return serveRequests(control, {
       role,
       name,
-      from: session.remote.hostname,
+      from: tenure.session.remote.hostname,
       store,
       access: this.access,
       audit: this.#audit,
@@ -277,11 +289,20 @@ export class Relay {
       approvals: this.approvals,
       mayApprove,
       approvalTimeout: this.#limits.approvalTimeout,
+      renewals: new Renewals(this.#gate, member, tenure.session.remote.hostname),
+      onRenewed: ({ token: credential, principal }) => this.#renewed(tenure, credential, principal),
       now,
       log,
     })
       // The control stream is the session's life: a peer that ends it is done.
-      .then(() => session.close());
+      .then(() => tenure.session.close());
+  }
+
+  #renewed(tenure: Tenure, credential: string, { role, name, issuedAt, expiresAt }: Principal) {
+    this.#tenures.renew(tenure, { credential, issuedAt, expiresAt });
+    if (role === "device") this.registry.renew(name, tenure.instance, credential);
+    const until = new Date(expiresAt).toISOString();
+    this.#options.log.info("credential renewed", { [role]: name, until });
   }
 
   /** A device has nothing to dial. */

@@ -1,11 +1,11 @@
 /** What a signed-in client may ask on its control stream. */
 
 import type { Bucket } from "../bucket.ts";
-import { type DeviceInfo, type Reply, Request, type WaitingDial } from "../control.ts";
+import { type DeviceInfo, type Renew, type Reply, Request, type WaitingDial } from "../control.ts";
 import type { MessageStream } from "../control_stream.ts";
 import { formatTarget } from "../allow.ts";
-import { describe as explain, TunnelError } from "../errors.ts";
-import type { Role } from "../identity/credential.ts";
+import { describe as explain, toTunnelError, TunnelError } from "../errors.ts";
+import type { Issued, Role } from "../identity/credential.ts";
 import type { Log } from "../log.ts";
 import { toRefusal } from "../refusal.ts";
 import type { DeviceRecord, Store } from "../store.ts";
@@ -16,6 +16,7 @@ import { absentDevice, unknownDevice } from "./dial.ts";
 import type { RelayMetrics } from "./metrics.ts";
 import type { Refusals } from "./refusals.ts";
 import type { DeviceSession } from "./registry.ts";
+import type { Renewals } from "./renewals.ts";
 
 /** Devices in one answer; the message then stays well under its limit. */
 const PAGE = 128;
@@ -44,6 +45,9 @@ export interface RequestContext {
   readonly rate: Bucket;
   readonly metrics: Pick<RelayMetrics, "requests">;
   readonly refusals: Refusals;
+  readonly renewals: Renewals;
+  /** Who asks has a newer credential from now on. */
+  readonly onRenewed: (issued: Issued) => void;
 }
 
 type Of<T extends Request["type"]> = Extract<Request, { type: T }>;
@@ -97,6 +101,8 @@ async function answer(
 ): Promise<Reply> {
   const { id } = request;
   if (request.type === "ping") return { type: "pong", id };
+  if (request.type === "nonce") return { type: "nonce", id, nonce: context.renewals.nonce() };
+  if (request.type === "renew") return await renew(request, context);
   if (request.type === "approval" || request.type === "withdraw") {
     if (context.role !== "device") throw onlyFor("a device");
     return request.type === "approval"
@@ -232,6 +238,20 @@ function onlyFor(whom: string): TunnelError {
     action: "serve a request",
     state: `only ${whom} may ask for this`,
   });
+}
+
+async function renew(request: Renew, context: RequestContext): Promise<Reply> {
+  const { renewals, onRenewed, log } = context;
+  const { id } = request;
+  try {
+    const issued = await renewals.renew(request);
+    onRenewed(issued);
+    return { type: "renewed", id, credential: issued.token };
+  } catch (cause) {
+    const error = toTunnelError(cause, "renew the credential", "internal");
+    log.warn("credential not renewed", { why: error.message });
+    return { ...toRefusal(error), id };
+  }
 }
 
 function describe(device: DeviceRecord, online: DeviceSession | undefined): DeviceInfo {
