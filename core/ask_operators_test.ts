@@ -9,7 +9,7 @@ import { decideDial, type NamedDial, waitingDials } from "./decide.ts";
 import { openLink } from "./endpoint.ts";
 import { Verifier } from "./identity/credential.ts";
 import { makeDecision } from "./identity/decision.ts";
-import { exportPrivateKey, generateAgreementKey, parseAgreementJwk } from "./identity/keys.ts";
+import { generateAgreementKey, parseAgreementJwk } from "./identity/keys.ts";
 import type { Claim, Link } from "./link.ts";
 import type { RelayOptions } from "./relay/relay.ts";
 
@@ -211,8 +211,7 @@ const forgeries: [what: string, said: RegExp, forge: Forge][] = [
     /belongs to another credential/,
     async ({ boss, fleet }, dial) => {
       const { decision } = await sign(boss.claim, dial);
-      const { privateKey } = boss.claim;
-      const again = await reissue(fleet, privateKey, "chief");
+      const again = await reissue(fleet, boss.claim, "chief");
       return { decision, credential: again };
     },
   ],
@@ -345,8 +344,9 @@ async function sign(claim: Claim, dial: WaitingDial, accept = true) {
 }
 
 /** Another credential for the same key. */
-async function reissue(fleet: Fleet, privateKey: CryptoKey, name: string): Promise<string> {
-  const { d: _, ...holder } = await exportPrivateKey(privateKey);
+async function reissue(fleet: Fleet, claim: Claim, name: string): Promise<string> {
+  const verifier = new Verifier(fleet.authority.publicJwk);
+  const { key: holder } = await verifier.verify(credentialOf(claim));
   const agreement = parseAgreementJwk(await generateAgreementKey());
   return (await fleet.authority.issue({ role: "operator", name, holder, agreement })).token;
 }

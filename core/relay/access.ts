@@ -86,17 +86,45 @@ export class Access {
   }
 
   /**
+   * The same for one device, told to whoever asks for it.
+   *
+   * @throws {TunnelError} `refused`
+   */
+  async checkMayKnow(operator: string, device: string): Promise<void> {
+    if (this.mayKnow(operator, device)) return;
+    // A grant may be as new as the question.
+    await this.refresh();
+    if (this.mayKnow(operator, device)) return;
+    throw new TunnelError("refused", {
+      action: `look for ${device}`,
+      state: `operator ${operator} has no grant for it`,
+      remedy: `have an admin give one: tunnel grant ${operator} '${device}:22'`,
+    });
+  }
+
+  /**
    * Lets a dial in.
    *
    * @param stop ends it too
    * @throws {TunnelError} `refused` when no grant has it
    */
-  admit(subject: DialSubject, stop: AbortSignal): Admission {
-    const until = this.#watch.current.authorise(subject, this.#now());
+  async admit(subject: DialSubject, stop: AbortSignal): Promise<Admission> {
+    const until = await this.#authorise(subject);
     const controller = new AbortController();
     const cut = (error: TunnelError) => controller.abort(error);
     const leave = this.#dials.add({ ...subject, until, cut });
     return { signal: AbortSignal.any([controller.signal, stop]), leave };
+  }
+
+  async #authorise(subject: DialSubject): Promise<number> {
+    try {
+      return this.#watch.current.authorise(subject, this.#now());
+    } catch (cause) {
+      if (!(cause instanceof TunnelError)) throw cause;
+      // A grant may be as new as the dial.
+      await this.refresh();
+      return this.#watch.current.authorise(subject, this.#now());
+    }
   }
 
   #review(policy: Policy, isNew: boolean): void {

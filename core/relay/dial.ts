@@ -54,7 +54,7 @@ export async function handleDial(stream: Stream, context: DialContext): Promise<
     report.about(dial);
     const { operator } = context;
     // First of all: who may not dial a device learns nothing of it.
-    admission = context.access.admit({ operator, device: dial.device, target: dial }, signal);
+    admission = await context.access.admit({ operator, device: dial.device, target: dial }, signal);
     place = context.place(dial.device);
     const allowed = { ...context, signal: admission.signal };
     const device = await deviceFor(dial, allowed);

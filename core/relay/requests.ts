@@ -125,16 +125,17 @@ async function answer(
 }
 
 async function oneDevice({ id, device }: Of<"device">, context: RequestContext) {
-  const { store, find } = context;
-  checkMayKnow(device, context);
+  const { store, find, access, name } = context;
+  // Who may not dial a device is not told whether there is one.
+  await access.checkMayKnow(name, device);
   const known = await store.device(device);
   if (!known) throw unknownDevice(device);
   return { type: "device", id, device: describe(known, find(known.name)) } as const;
 }
 
 async function peer({ id, device }: Of<"peer">, context: RequestContext): Promise<Reply> {
-  const { store, find } = context;
-  checkMayKnow(device, context);
+  const { store, find, access, name } = context;
+  await access.checkMayKnow(name, device);
   const peer = find(device)?.peer;
   if (peer) return { type: "peer", id, ...peer };
   throw await absentDevice(device, store);
@@ -143,22 +144,13 @@ async function peer({ id, device }: Of<"peer">, context: RequestContext): Promis
 /** Those that the operator may know of; a page may have few of them, or none, and yet not be the last. */
 async function devices({ id, after }: Of<"devices">, context: RequestContext) {
   const { store, find, access, name } = context;
+  await access.refresh();
   const page = await store.devices({ after, limit: PAGE + 1 });
   const seen = page.slice(0, PAGE);
   const devices = seen.filter((device) => access.mayKnow(name, device.name))
     .map((device) => describe(device, find(device.name)));
   const more = page.length > PAGE;
   return { type: "devices", id, devices, more, ...(more && { next: seen.at(-1)!.name }) } as const;
-}
-
-/** Who may not dial a device is not told whether there is one. */
-function checkMayKnow(device: string, { access, name }: RequestContext): void {
-  if (access.mayKnow(name, device)) return;
-  throw new TunnelError("refused", {
-    action: `look for ${device}`,
-    state: `operator ${name} has no grant for it`,
-    remedy: `have an admin give one: tunnel grant ${name} '${device}:22'`,
-  });
 }
 
 /** Keeps a device's dial until an operator has decided about it. */
