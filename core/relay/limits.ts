@@ -39,7 +39,7 @@ export interface RelayLimits {
   operatorDials: number;
   /** Dials of all operators; default 10,000. */
   dials: number;
-  /** New dials of one operator; default 500 per second, 2,000 at once. */
+  /** New dials of one operator; default 1,000 per second, 2,000 at once. */
   dialRate: Rate;
   /** Milliseconds for a dial's header, and again for the device's answer; default 30,000. */
   dialTimeout: number;
@@ -66,7 +66,7 @@ export const DEFAULT_RELAY_LIMITS: Readonly<RelayLimits> = {
   requests: { perSecond: 100, burst: 1_000 },
   operatorDials: 1_000,
   dials: 10_000,
-  dialRate: { perSecond: 500, burst: 2_000 },
+  dialRate: { perSecond: 1_000, burst: 2_000 },
   dialTimeout: 30_000,
 };
 
