@@ -8,7 +8,8 @@
 
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
-import { AttackGround } from "./attack_ground.ts";
+import { median } from "../bench/statistics.ts";
+import { AttackGround, type Carried } from "./attack_ground.ts";
 import { runToEnd } from "./processes.ts";
 import { newSeed } from "./random.ts";
 import { testWith } from "./require.ts";
@@ -16,7 +17,9 @@ import { testWith } from "./require.ts";
 const ATTACKERS = 1_000;
 const TUNNELS = 50;
 /** Milliseconds of each measurement; all are as long. */
-const SPELL = 15_000;
+const SPELL = 20_000;
+/** Its median second counts: what else the machine does comes in bursts. */
+const SLICES = 20;
 /** Of their throughput, what the tunnels keep at least. */
 const KEPT = 0.7;
 /** Resident MiB that the relay may not exceed. */
@@ -29,12 +32,12 @@ testWith(test, ["taskset"], "50 tunnels keep 0.7 beside 1,000 attackers", async 
   await runToEnd(["taskset", "-a", "-c", "-p", "0", String(Deno.pid)]);
   const apart = (command: readonly string[]) => ["taskset", "-c", "1", ...command];
   await using ground = await AttackGround.open(TUNNELS);
-  await ground.carry(SPELL / 3); // Windows have grown by now.
-  const before = await ground.carry(SPELL);
+  await ground.carry(SPELL / 4); // Windows have grown by now.
+  const before = await measure(ground);
   const quiet = await ground.peak();
   const order = { attackers: ATTACKERS, seed: newSeed() };
-  const { result: during, report } = await ground.attack(order, () => ground.carry(SPELL), apart);
-  const after = await ground.carry(SPELL);
+  const { result: during, report } = await ground.attack(order, () => measure(ground), apart);
+  const after = await measure(ground);
   const peak = await ground.peak();
   const megabits = (rate: number) => `${Math.round(rate * 8 / 1e6)} Mbit/s`;
   const kept = during.rate / ((before.rate + after.rate) / 2);
@@ -59,3 +62,11 @@ testWith(test, ["taskset"], "50 tunnels keep 0.7 beside 1,000 attackers", async 
 });
 
 test.run();
+
+/** What the tunnels carry in a median slice; of the slowest tunnel what it carries in all. */
+async function measure(ground: AttackGround): Promise<Carried> {
+  const slices: Carried[] = [];
+  for (let i = 0; i < SLICES; i++) slices.push(await ground.carry(SPELL / SLICES));
+  const least = slices.reduce((sum, slice) => sum + slice.least, 0) / SLICES;
+  return { rate: median(slices.map(({ rate }) => rate)), least };
+}
