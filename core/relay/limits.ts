@@ -8,8 +8,8 @@ export interface RelayLimits {
   /** Sessions, signed in and not; default 20,000. */
   sessions: number;
   /**
-   * Sessions that have not signed in yet; default 500, which cost 100 MiB at most. With more than half of these places taken,
-   * newcomers get a quarter of their time.
+   * Sessions that have not signed in yet; default 500, which cost about 100 MiB. With more than half
+   * of these places taken, newcomers get a quarter of their time.
    */
   pending: number;
   /**
