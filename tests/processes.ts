@@ -95,6 +95,11 @@ export class Running implements AsyncDisposable {
     }
   }
 
+  /** Ends stdin, which `keepStdin` left open. */
+  async endInput(): Promise<void> {
+    await this.#child.stdin.close();
+  }
+
   kill(signal: Deno.Signal = "SIGTERM"): void {
     try {
       this.#child.kill(signal);

@@ -9,6 +9,7 @@ import type { Log } from "../log.ts";
 import type { Incoming, RemoteAddress } from "../transport.ts";
 import { addressKey } from "./address.ts";
 import type { RefusingLimit, RelayLimits } from "./limits.ts";
+import { QuietLog } from "./quiet_log.ts";
 import type { Refusals } from "./refusals.ts";
 import { type Held, Table } from "./table.ts";
 
@@ -39,6 +40,8 @@ interface Neighbour {
 
 export class Door {
   readonly options: DoorOptions;
+  /** For addresses whose joins pause. */
+  readonly pauses: QuietLog;
   readonly #addresses: Table<Neighbour>;
   readonly #words: Bucket;
   /** Sessions, those included that have not signed in. */
@@ -49,9 +52,10 @@ export class Door {
   handshakes = 0;
 
   constructor(options: DoorOptions) {
-    const { limits, clock } = options;
+    const { limits, log, clock } = options;
     const { addressRate, joinFailures, joinPause } = limits;
     this.options = options;
+    this.pauses = new QuietLog(log, clock);
     this.#words = new Bucket(WORDS, clock);
     this.#addresses = new Table({
       make: () => ({
@@ -173,12 +177,13 @@ export class Guest {
 
   /** Counts against its address. */
   joinFailed(): void {
-    const { limits, clock, log } = this.#door.options;
+    const { limits, clock } = this.#door.options;
     const facts = this.#address?.value;
     if (!facts || facts.failures.take() || clock() < facts.pausedUntil) return;
     facts.pausedUntil = clock() + limits.joinPause;
     const seconds = Math.ceil(limits.joinPause / 1_000);
-    log.warn("too many joins have failed: no more are taken", { from: this.#from, seconds });
+    const details = { from: this.#from, seconds };
+    this.#door.pauses.warn("too many joins have failed: no more are taken", details);
   }
 
   /** Has something given back when it leaves. */

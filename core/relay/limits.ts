@@ -9,16 +9,16 @@ export interface RelayLimits {
   /** Sessions, signed in and not; default 20,000. */
   sessions: number;
   /**
-   * Sessions that have not signed in yet; default 1,000. With more than half of these places taken,
-   * newcomers get a quarter of their time.
+   * Sessions that have not signed in yet; default 500, which cost about 100 MiB. With more than half
+   * of these places taken, newcomers get a quarter of their time.
    */
   pending: number;
   /**
    * Of those, how many have not shown that they hear what is sent to their address (QUIC until its
-   * handshake is done); default 750. The other places are left to those who have.
+   * handshake is done); default 375. The other places are left to those who have.
    */
   handshakes: number;
-  /** Of those that have not signed in, how many come from one address; default 256. */
+  /** Of those that have not signed in, how many come from one address; default 125. */
   addressPending: number;
   /** Connections of one address; default 50 per second, 500 at once. */
   addressRate: Rate;
@@ -40,7 +40,7 @@ export interface RelayLimits {
   operatorDials: number;
   /** Dials of all operators; default 10,000. */
   dials: number;
-  /** New dials of one operator; default 500 per second, 2,000 at once. */
+  /** New dials of one operator; default 1,000 per second, 2,000 at once. */
   dialRate: Rate;
   /** Milliseconds for a dial's header, and again for the device's answer; default 30,000. */
   dialTimeout: number;
@@ -60,9 +60,9 @@ export interface RelayLimits {
 
 export const DEFAULT_RELAY_LIMITS: Readonly<RelayLimits> = {
   sessions: 20_000,
-  pending: 1_000,
-  handshakes: 750,
-  addressPending: 256,
+  pending: 500,
+  handshakes: 375,
+  addressPending: 125,
   addressRate: { perSecond: 50, burst: 500 },
   signInTimeout: 10_000,
   signInBytes: 16 * 1024,
@@ -73,7 +73,7 @@ export const DEFAULT_RELAY_LIMITS: Readonly<RelayLimits> = {
   requests: { perSecond: 100, burst: 1_000 },
   operatorDials: 1_000,
   dials: 10_000,
-  dialRate: { perSecond: 500, burst: 2_000 },
+  dialRate: { perSecond: 1_000, burst: 2_000 },
   dialTimeout: 30_000,
   approvalTimeout: APPROVAL_WAIT,
   approvals: 1_024,

@@ -149,6 +149,33 @@ test("a flood of PINGs is answered, but not one by one", async () => {
   peer.end();
 });
 
+for (
+  const [code, what] of [
+    [CloseCode.protocol, "a rule was broken what still comes is taken up to a bound"],
+    [CloseCode.limit, "a limit was met what still comes is taken up to a bound"],
+    [CloseCode.done, "an orderly close what still comes is taken"],
+  ] as const
+) {
+  test(`after ${what}`, async () => {
+    const peer = new TestPeer({ role: "client" });
+    await peer.greet();
+    peer.session.close({ code, reason: "" });
+    await bounded("the close", peer.hear("closing"));
+    let taken = 0;
+    const sending = (async () => {
+      for (; taken < 1_024 * 1024; taken += 60_000) {
+        await peer.say((batch) => batch.data(1, open, new Uint8Array(60_000)));
+      }
+      return "all of it";
+    })().catch(() => "some");
+    assert.is(await bounded("the sending", sending), code ? "some" : "all of it");
+    // What the socket holds is not taken yet.
+    if (code) assert.ok(taken <= (256 + 256 + 120) * 1024, `${taken} bytes were taken`);
+    peer.end();
+    await peer.session.closed;
+  });
+}
+
 test("where small writes wait for one another, each asks for a prompt answer", async () => {
   const peer = new TestPeer({ role: "client", nagle: true });
   await peer.greet();

@@ -22,6 +22,8 @@ import { Writer } from "./writer.ts";
 
 /** Milliseconds that an orderly end may take when the peer does not play along. */
 const CLOSE_TIMEOUT = 3_000;
+/** Bytes that are still taken, unread, of a peer that has broken a rule or met a limit. */
+const MAX_SCRAP = 256 * 1024;
 
 export interface MuxOptions {
   /** Which ids are this side's: the client opens the odd ones. */
@@ -49,6 +51,8 @@ class MuxSession implements Session, FrameHandler {
   readonly #streams: StreamTable;
   #greeted = false;
   #over = false;
+  /** Bytes that may still come behind the end. */
+  #scrap = Infinity;
 
   constructor(socket: MessageSocket, { role, transport, remote, limits }: MuxOptions) {
     const { streams, keepAlive, idleTimeout } = { ...DEFAULT_LIMITS, ...limits };
@@ -155,6 +159,7 @@ class MuxSession implements Session, FrameHandler {
         if (message === null) break;
         // Behind the end only the socket's own end is still of interest.
         if (!this.#over) this.#decode(message);
+        else if ((this.#scrap -= message.length) < 0) this.#socket.abort();
       }
       this.#lose(lost("the connection ended without a word"));
     } catch (cause) {
@@ -199,6 +204,7 @@ class MuxSession implements Session, FrameHandler {
 
   /** Says goodbye, for as long as the peer listens. */
   async #leave(info: CloseInfo, code: number): Promise<void> {
+    if (info.code === CloseCode.protocol || info.code === CloseCode.limit) this.#scrap = MAX_SCRAP;
     const bound = { action: "close the session", timeout: CLOSE_TIMEOUT };
     try {
       await withDeadline(bound, async () => {
