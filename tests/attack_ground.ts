@@ -199,6 +199,7 @@ class Tunnel {
       for (let round = 0;; round++) {
         new DataView(out.buffer).setUint32(0, round);
         const reading = bounded("a tunnel's echo", this.#readFull(back));
+        reading.catch(() => {}); // Where writing fails too, that is what is told.
         for (let at = 0; at < BLOCK;) at += await this.#conn.write(out.subarray(at));
         await reading;
         const isSame = new DataView(back.buffer).getUint32(0) === round && back[BLOCK - 1] === seed;
