@@ -3,6 +3,8 @@ import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { failure, failureOf } from "../../tests/failure.ts";
 import { generateAgreementKey } from "../identity/keys.ts";
+import { bytes } from "../../tests/text.ts";
+import { Handshake } from "../noise/handshake.ts";
 import { StaticKey } from "../noise/static_key.ts";
 import { Freshness } from "./freshness.ts";
 import { type ChannelIdentity, initiate, respond, type Subject } from "./handshake.ts";
@@ -70,6 +72,37 @@ test("an altered hello or answer is never taken", async () => {
     const made = await initiate(service!, keyOf(device!), subject);
     const { hello } = await (await respond(device!, subject, made.hello))!.accept(0);
     assert.is((await failureOf(made.finish(flip(hello, at)))).code, "refused", `byte ${at}`);
+  }
+});
+
+const spellings = ["", "A", "AAAAA", "====", "+/+/", "ü", "A".repeat(6_000)];
+test("a message that is no base64url, or no message, is answered like one for another key", async () => {
+  const made = await initiate(service!, keyOf(device!), subject);
+  for (const text of spellings) assert.is(await respond(device!, subject, text), undefined, text);
+  assert.is(await respond(device!, subject, `${made.hello}AA`.slice(0, -1)), undefined);
+  for (const text of spellings) {
+    const { finish } = await initiate(service!, keyOf(device!), subject);
+    assert.match((await failureOf(finish(text))).code, /^(protocol|refused)$/, text);
+  }
+});
+
+test("a payload that nobody says is refused, and not quoted", async () => {
+  const proof = "q8Xv2LkZr0TjWm5HcYb1NsGd7PfUe3Ai9KoRxEtQwzM";
+  for (
+    const payload of [`{"credential":"c","resume":${proof}`, `{"resume":{"proof":"${proof}"}}`]
+  ) {
+    const handshake = new Handshake({
+      pattern: "IK",
+      initiator: true,
+      prologue: bytes(`tunnel channel 1\nx\n${subject.epoch}\ntcp\nplc\n22`),
+      staticKey: service!.key,
+      remoteStatic: device!.key.publicKey,
+    });
+    const message = base64url.encode(await handshake.writeMessage(bytes(payload)));
+    const error = await failure(() => respond(device!, subject, message));
+    assert.is(error.code, "protocol");
+    const shown = Deno.inspect(error, { depth: 10 });
+    assert.is(shown.includes(proof.slice(0, 6)) || shown.includes(proof.slice(-6)), false, shown);
   }
 });
 
