@@ -99,15 +99,14 @@ export class Device {
       facts.operator = offer.operator;
       facts.target = formatTarget(offer);
       const response = await authenticate(offer, this.#options, this.#freshness);
-      if (!response) {
+      const address = response && allowedAddress(this.#options.allow, offer);
+      if (!response || !address || !this.#freshness.admit(offer.hello, offer.epoch)) {
         const { epoch } = this.#freshness;
         const { credential } = this.#options.identity;
         await messages.send({ type: "stale", credential, epoch });
         await messages.close();
         return release();
       }
-      const address = allowedAddress(this.#options.allow, offer);
-      this.#freshness.admit(offer.hello);
       if (response.resume) await this.#resume(response, messages, facts, release);
       else await this.#open(response, address, messages, facts, release);
     } catch (cause) {
