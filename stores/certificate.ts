@@ -6,7 +6,7 @@
  */
 
 import { X509Certificate } from "node:crypto";
-import { describe, TunnelError } from "../core/errors.ts";
+import { describe, quote, TunnelError } from "../core/errors.ts";
 import { canonicalHost } from "../core/names.ts";
 import { readPrivate, withFileLock, writePrivate } from "./files.ts";
 
@@ -142,7 +142,7 @@ async function writePair(path: string, pair: Pair): Promise<void> {
 function certificateName(text: string): string {
   const name = canonicalName(text);
   if (name !== null) return name;
-  throw usage("make a certificate", `${JSON.stringify(text.slice(0, 80))} is no host name`);
+  throw usage("make a certificate", `${quote(text)} is no host name`);
 }
 
 /** A name of a certificate: a host, or a wildcard before at least two labels. */
