@@ -24,6 +24,9 @@ const ANSWER_TIMEOUT = 10_000;
 /** Requests under way at once; more than any caller has use for. */
 const MAX_REQUESTS = 64;
 
+/** Devices that {@linkcode Link.devices} takes from a relay at most. */
+const MAX_DEVICES = 100_000;
+
 /** Milliseconds that a retired session stays open after its last use. */
 const RETIREMENT = 5_000;
 
@@ -203,14 +206,24 @@ export class Link {
     return reply;
   }
 
-  /** Every device that this relay knows, by ID. */
+  /**
+   * Every device that this relay knows, by ID.
+   *
+   * @throws {TunnelError} `protocol` when the relay lists them out of order, `limit` when there are
+   * more than 100,000
+   */
   async devices(signal?: AbortSignal): Promise<DeviceInfo[]> {
     const devices: DeviceInfo[] = [];
     for (;;) {
       const after = devices.at(-1)?.id;
       const page = await this.#request({ type: "devices", id: 0, after }, signal);
       if (page.type !== "devices") throw unasked();
-      devices.push(...page.devices);
+      for (const device of page.devices) {
+        // A relay that repeats itself would never come to an end.
+        if (device.id <= (devices.at(-1)?.id ?? "")) throw unasked();
+        devices.push(device);
+      }
+      if (devices.length > MAX_DEVICES) throw tooMany();
       if (!page.more || page.devices.length === 0) return devices;
     }
   }
@@ -273,6 +286,13 @@ function endOf(info: CloseInfo, action: string): TunnelError {
     default:
       return new TunnelError("closed", { action, state });
   }
+}
+
+function tooMany(): TunnelError {
+  return new TunnelError("limit", {
+    action: "list devices",
+    state: `the relay names more than ${MAX_DEVICES}`,
+  });
 }
 
 function unasked(): TunnelError {
