@@ -142,7 +142,10 @@ function withoutUser(text: string): string {
     : text;
 }
 
-function oneLine(text: string): string {
-  // deno-lint-ignore no-control-regex -- a peer's text reaches terminals through these messages
-  return text.replace(/\s+/g, " ").replace(/[\u0000-\u001f\u007f-\u009f]/g, "?").trim();
+/**
+ * A text on one line, as a terminal may show it: without characters that steer one, or that change
+ * the order in which others are shown.
+ */
+export function oneLine(text: string): string {
+  return text.replace(/\s+/g, " ").replace(/[\p{Cc}\p{Cf}]/gu, "?").trim();
 }
