@@ -160,6 +160,15 @@ export class Relay {
   }
 
   async #hostOperator(session: Session, admitted: Admitted): Promise<void> {
+    // A dial that waits for a device does not look at the operator's stream.
+    const gone = new AbortController();
+    const { signal: stop } = this.#stop;
+    const cut = () => gone.abort(stop.reason);
+    stop.addEventListener("abort", cut, { once: true });
+    session.closed.catch(() => {}).finally(() => {
+      stop.removeEventListener("abort", cut);
+      gone.abort(left());
+    });
     const dials = async () => {
       for await (const stream of session.incoming) {
         handleDial(stream, {
@@ -168,7 +177,7 @@ export class Relay {
           store: this.#options.store,
           log: this.#options.log,
           timeout: this.#limits.dialTimeout,
-          signal: this.#stop.signal,
+          signal: gone.signal,
         });
       }
     };
@@ -189,4 +198,8 @@ export class Relay {
       stream.writable.abort().catch(() => {});
     }
   }
+}
+
+function left(): TunnelError {
+  return new TunnelError("closed", { action: "dial", state: "the operator has left" });
 }
