@@ -144,7 +144,8 @@ export class Authority {
 const Claims = v.object({
   iss: v.string(),
   sub: v.string(),
-  exp: v.number(),
+  // The last second that a date can be (ECMA-262, "Time Values").
+  exp: v.pipe(v.number(), v.maxValue(8.64e12)),
   jti: v.pipe(v.string(), v.minLength(1), v.maxLength(64)),
   cnf: v.object({ jwk: PublicJwk }),
   kex: AgreementJwk,
