@@ -128,7 +128,7 @@ export function quote(text: string): string {
  * with a password.
  */
 export function redact(text: string): string {
-  return withoutUser(text.replace(/(tj[0-9]{1,4}\.)[A-Za-z0-9_-]+/gi, "$1..."));
+  return withoutUser(text.replace(/(tj[0-9]{1,4}\.)[A-Za-z0-9._-]+/gi, "$1..."));
 }
 
 /** `http://user:password@host` as `http://...@host`; the password may have any characters. */

@@ -175,6 +175,7 @@ const secret = "q8Xv2LkZr0TjWm5HcYb1NsGd7PfUe3Ai9KoRxEtQwzM";
 const misplaced = [
   `tj1.${secret}`,
   ` --join tj1.${secret}`,
+  `tj1.tj1.${secret}`,
   `tunnel://night:${secret}@relay`,
   `http://night:a/b?c#d@${secret}@relay:1`,
   `night:${secret}@relay`,
