@@ -1,0 +1,22 @@
+/** Everything that is fuzzed. */
+
+import type { Target } from "./target.ts";
+import { files } from "./targets/files.ts";
+import { handshakes } from "./targets/handshakes.ts";
+import { identities } from "./targets/identities.ts";
+import { messages } from "./targets/messages.ts";
+import { records } from "./targets/records.ts";
+import { websockets } from "./targets/websockets.ts";
+import { wordTargets } from "./targets/words.ts";
+
+/** Takes apart what comes from a peer, a file or a person. */
+export const decoders: readonly Target[] = [
+  ...messages,
+  ...records,
+  ...handshakes,
+  ...identities,
+  ...websockets,
+  ...files,
+  ...wordTargets,
+];
+export const allTargets: readonly Target[] = [...decoders];
