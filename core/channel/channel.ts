@@ -273,6 +273,8 @@ export class Channel implements Duplex {
   }
 
   #acknowledge(): void {
+    // Nothing follows a last word: who has heard it may have gone.
+    if (this.#lastSent) return;
     this.#ackDue = true;
     this.#work.resolve();
   }

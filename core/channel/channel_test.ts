@@ -161,6 +161,23 @@ for (const [name, act] of violations) {
   });
 }
 
+test("a FIN that comes again behind the last word is not answered", async () => {
+  const { peer, b } = await half();
+  const heard = records(peer);
+  await b.closeWrite();
+  await peer.send(encodeFin(0));
+  await peer.send(encodeAck(0, INITIAL_WINDOW));
+  let record: Record;
+  do record = await bounded("FIN", heard()); while (record.type !== 1);
+  await peer.send(encodeAck(1, INITIAL_WINDOW));
+  do record = await bounded("DONE", heard()); while (record.type !== 4);
+  await peer.send(encodeFin(0));
+  // The path ends, and with it what was said on it.
+  await peer.send(encodeDone());
+  await bounded("released", b.released);
+  assert.is(await bounded("the end", heard()).then((record) => record.type, () => "none"), "none");
+});
+
 test("a tiny-record flood costs its bytes, not its count", async () => {
   const { peer, b } = await half();
   for (let i = 0; i < 10_000; i++) await peer.send(dataHeader(i, false), bytes("x"));
@@ -200,12 +217,19 @@ async function half(options: ChannelOptions = {}) {
 function records(path: Path): () => Promise<Record> {
   const waiting: Record[] = [];
   let wake = () => {};
+  let ended = false;
   path.receive((bytes) => {
     waiting.push(decodeRecord(bytes));
     wake();
-  }).catch(() => {}); // The path ends with the test.
+  }).catch(() => {}).finally(() => { // How it ends is no matter here.
+    ended = true;
+    wake();
+  });
   return async () => {
-    while (waiting.length === 0) await new Promise<void>((resolve) => wake = resolve);
+    while (waiting.length === 0) {
+      if (ended) throw new Error("the path has ended");
+      await new Promise<void>((resolve) => wake = resolve);
+    }
     return waiting.shift()!;
   };
 }
