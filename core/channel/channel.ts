@@ -10,7 +10,7 @@ import type { Duplex } from "../duplex.ts";
 import { toTunnelError, TunnelError } from "../errors.ts";
 import { sharedBudget, type WindowBudget } from "./budget.ts";
 import type { Path } from "./path.ts";
-import { ReceiveSide } from "./receive.ts";
+import { MAX_UNCONFIRMED, ReceiveSide } from "./receive.ts";
 import {
   dataHeader,
   decodeRecord,
@@ -21,7 +21,7 @@ import {
   type Record,
   RecordType,
 } from "./record.ts";
-import { SendSide } from "./send.ts";
+import { DEFAULT_MAX_REPLAY, SendSide } from "./send.ts";
 
 /** Bytes that either side may send before the first ACK; both ends know it. */
 export const INITIAL_WINDOW = 256 * 1024;
@@ -36,7 +36,8 @@ export interface ChannelOptions {
   maxWindow?: number;
   /**
    * Bytes that this end holds at most until the peer has received them; default 16 MiB. With less
-   * than a path's bandwidth times its round trip it is what limits the channel. 131,072 and up.
+   * than a path's bandwidth times its round trip it is what limits the channel. 1,048,576 and up:
+   * with less it might wait for ever for a peer that is yet to confirm what it has.
    */
   maxReplay?: number;
   /** What this channel and others may grow by together; by default that of the process, 32 MiB. */
@@ -95,7 +96,8 @@ export class Channel implements Duplex {
       options.budget ?? sharedBudget,
       () => this.#acknowledge(),
     );
-    this.#send = new SendSide(INITIAL_WINDOW, options.maxReplay, () => this.#work.resolve());
+    const maxReplay = Math.max(options.maxReplay ?? DEFAULT_MAX_REPLAY, 2 * MAX_UNCONFIRMED);
+    this.#send = new SendSide(INITIAL_WINDOW, maxReplay, () => this.#work.resolve());
     this.#announce = options.announce ?? false;
     this.#onDetached = options.onDetached ?? (() => {});
     this.closed = this.#settle.promise;
