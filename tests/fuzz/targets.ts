@@ -1,6 +1,8 @@
 /** Everything that is fuzzed. */
 
 import type { Target } from "./target.ts";
+import { channelPair } from "./targets/channel_pair.ts";
+import { channelPeer } from "./targets/channel_peer.ts";
 import { files } from "./targets/files.ts";
 import { handshakes } from "./targets/handshakes.ts";
 import { identities } from "./targets/identities.ts";
@@ -19,4 +21,7 @@ export const decoders: readonly Target[] = [
   ...files,
   ...wordTargets,
 ];
-export const allTargets: readonly Target[] = [...decoders];
+/** Acts on what comes from a peer, in whatever order it comes. */
+export const machines: readonly Target[] = [channelPeer, channelPair];
+
+export const allTargets: readonly Target[] = [...decoders, ...machines];
