@@ -7,6 +7,7 @@ import { files } from "./targets/files.ts";
 import { handshakes } from "./targets/handshakes.ts";
 import { identities } from "./targets/identities.ts";
 import { messages } from "./targets/messages.ts";
+import { muxPeer } from "./targets/mux_peer.ts";
 import { records } from "./targets/records.ts";
 import { websockets } from "./targets/websockets.ts";
 import { wordTargets } from "./targets/words.ts";
@@ -22,6 +23,6 @@ export const decoders: readonly Target[] = [
   ...wordTargets,
 ];
 /** Acts on what comes from a peer, in whatever order it comes. */
-export const machines: readonly Target[] = [channelPeer, channelPair];
+export const machines: readonly Target[] = [channelPeer, channelPair, muxPeer];
 
 export const allTargets: readonly Target[] = [...decoders, ...machines];
