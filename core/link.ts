@@ -126,6 +126,8 @@ export class Link {
   readonly #control: MessageStream;
   readonly #pending = new Map<number, PromiseWithResolvers<Reply>>();
   #id = 0;
+  /** Why no reply comes any more. */
+  #deaf?: TunnelError;
   #held = 0;
   #retired = false;
   #retirement?: ReturnType<typeof setTimeout>;
@@ -233,6 +235,7 @@ export class Link {
     if (this.#pending.size >= MAX_REQUESTS) {
       throw new TunnelError("limit", { action, state: `${MAX_REQUESTS} requests are under way` });
     }
+    if (this.#deaf) throw this.#deaf;
     const id = ++this.#id;
     const answer = Promise.withResolvers<Reply>();
     this.#pending.set(id, answer);
@@ -264,6 +267,7 @@ export class Link {
       end = toTunnelError(cause, "hear the relay", "reset");
       if (end.code === "protocol") this.session.close({ code: CloseCode.protocol, reason: "" });
     }
+    this.#deaf = end;
     for (const answer of this.#pending.values()) {
       answer.promise.catch(() => {}); // Its asker may have left.
       answer.reject(end);

@@ -4,6 +4,7 @@ import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { bounded } from "../tests/bounded.ts";
 import { failureOf } from "../tests/failure.ts";
+import { Leftovers } from "../tests/leftovers.ts";
 import { memoryPair } from "../transports/memory.ts";
 import { Request, SignIn } from "./control.ts";
 import { MessageStream } from "./control_stream.ts";
@@ -34,6 +35,17 @@ test("a relay that names ever new devices is left at 100,000", async () => {
   assert.is((await bounded("the list", listing)).code, "limit");
 });
 
+test("once the relay has ended the control stream, requests fail at once", async () => {
+  const { link, control } = await signedIn();
+  const asking = failureOf(link.ping());
+  await control.close();
+  assert.is((await bounded("the request", asking)).code, "closed");
+  using leftovers = new Leftovers();
+  const next = failureOf(link.ping());
+  assert.is(leftovers.timers, 0);
+  assert.is((await bounded("the next request", next)).code, "closed");
+});
+
 test("a time that no date can be is no answer", async () => {
   const { link, answer } = await signedIn();
   const asking = failureOf(link.device("x"));
@@ -46,7 +58,9 @@ test("a time that no date can be is no answer", async () => {
 test.run();
 
 /** A link that is signed in, and a way to answer its next requests, one by one. */
-async function signedIn(): Promise<{ link: Link; answer(make: (id: number) => unknown): void }> {
+async function signedIn(): Promise<
+  { link: Link; control: MessageStream; answer(make: (id: number) => unknown): void }
+> {
   const [session, far] = memoryPair();
   const { privateKey } = await generateKeyPair();
   const signingIn = signIn(session, {
@@ -62,6 +76,7 @@ async function signedIn(): Promise<{ link: Link; answer(make: (id: number) => un
   let last: Promise<void> = Promise.resolve();
   return {
     link: await signingIn,
+    control,
     answer(make) {
       last = last.then(async () => {
         const { id } = await control.receive(Request, { action: "test" });
