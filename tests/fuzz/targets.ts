@@ -3,6 +3,8 @@
 import type { Target } from "./target.ts";
 import { channelPair } from "./targets/channel_pair.ts";
 import { channelPeer } from "./targets/channel_peer.ts";
+import { controlLink } from "./targets/control_link.ts";
+import { controlRelay } from "./targets/control_relay.ts";
 import { files } from "./targets/files.ts";
 import { handshakes } from "./targets/handshakes.ts";
 import { identities } from "./targets/identities.ts";
@@ -23,6 +25,12 @@ export const decoders: readonly Target[] = [
   ...wordTargets,
 ];
 /** Acts on what comes from a peer, in whatever order it comes. */
-export const machines: readonly Target[] = [channelPeer, channelPair, muxPeer];
+export const machines: readonly Target[] = [
+  controlRelay,
+  controlLink,
+  channelPeer,
+  channelPair,
+  muxPeer,
+];
 
 export const allTargets: readonly Target[] = [...decoders, ...machines];
