@@ -11,12 +11,15 @@ import type { Target } from "./target.ts";
  */
 const TIMEOUT = 20_000;
 
+/** Milliseconds that a failure may take for its input to be made smaller, which takes many. */
+const PATIENCE = 2_000;
+
 /** An input that shows a defect. */
 export interface Finding {
   readonly target: string;
   readonly seed: number;
   readonly iteration: number;
-  /** As small as it could be made. */
+  /** As small as it could be made in time. */
   readonly input: Uint8Array;
   readonly error: unknown;
 }
@@ -29,13 +32,20 @@ export async function run(
 ): Promise<Finding | undefined> {
   for (let iteration = iterations.from; iteration < iterations.to; iteration++) {
     const input = inputOf(target, seed, iteration);
-    if (await failureOn(target, input) === undefined) continue;
+    const began = performance.now();
+    const first = await failureOn(target, input);
+    if (first === undefined) continue;
+    const found = { target: target.name, seed, iteration };
+    if (performance.now() - began > PATIENCE) return { ...found, input, error: first };
     const smallest = await shrink(
       input,
       async (part) => await failureOn(target, part) !== undefined,
     );
     const error = await failureOn(target, smallest);
-    return { target: target.name, seed, iteration, input: smallest, error };
+    // One that does not fail each time is shown as it was found.
+    return error === undefined
+      ? { ...found, input, error: first }
+      : { ...found, input: smallest, error };
   }
   return undefined;
 }

@@ -7,6 +7,7 @@ import { importPrivateKey, parseAgreementJwk } from "../../../core/identity/keys
 import { PROOF_TYPE, verifyProof } from "../../../core/identity/proof.ts";
 import { DEVICE_ID } from "../../../core/names.ts";
 import { StaticKey } from "../../../core/noise/static_key.ts";
+import type { Random } from "../../random.ts";
 import { attempt, must, same } from "../expect.ts";
 import { AUTHORITY, authority, CLAIMS, HOLDER, NOW, signed, verifier } from "../fleet_keys.ts";
 import { mutateJson, mutateText } from "../mutate_text.ts";
@@ -64,7 +65,12 @@ const credentials = [
 const credential: Target = {
   name: "credential",
   iterations: 500,
-  make: (random) => fromText(mutateText(random.pick(credentials), random, credentials)),
+  make: (random) =>
+    fromText(
+      random.below(8) === 0
+        ? respelt(credentials[0]!, random)
+        : mutateText(random.pick(credentials), random, credentials),
+    ),
   async check(input) {
     const token = toText(input);
     const result = await attempt(() => verifier.verify(token, { now: NOW }), ["refused"]);
@@ -74,6 +80,16 @@ const credential: Target = {
     );
   },
 };
+
+/** Other text for the same bytes: the last character of a part may have bits to spare. */
+function respelt(token: string, random: Random): string {
+  const parts = token.split(".");
+  const at = random.below(3);
+  const letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+  const last = letters.indexOf(parts[at]!.at(-1)!);
+  parts[at] = parts[at]!.slice(0, -1) + letters[(last + 1) % 64];
+  return parts.join(".");
+}
 
 /** What the authority would have to sign for this: the header, a line feed, the claims. */
 const claims: Target = {

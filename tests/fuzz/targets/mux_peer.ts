@@ -90,6 +90,7 @@ class Script {
     if (kind < 9) this.#say(() => this.#likely(kind));
     else if (kind === 9) this.#say(() => this.#likely(tape.byte() % 9), 3);
     else if (kind === 10 && tape.chance(4)) this.#say(() => this.#anything());
+    else if (kind === 10) this.#fill();
     else if (kind < 14) this.#accept();
     else if (kind < 17) this.#read();
     else if (kind < 20) this.#write(tape.pick([1, 9, 3_000, 100_000]));
@@ -99,6 +100,19 @@ class Script {
     else if (tape.chance(8)) this.#leave();
     await turn();
     this.#hear();
+  }
+
+  /** Uses up the credit of a stream, and one byte more or none. */
+  #fill(): void {
+    const { byId } = this.#model;
+    const [id, stream] = this.#tape.pick([...byId, undefined]) ?? [0, undefined];
+    if (!stream || stream.over) return;
+    const more = this.#tape.chance(3) ? 1 : 0;
+    for (let left = stream.credit + more; left > 0;) {
+      const length = Math.min(left, 65_000);
+      this.#say(() => data(id, 0, sequence(stream.said, length, id)));
+      left -= length;
+    }
   }
 
   #leave(): void {

@@ -241,7 +241,10 @@ const mux: Target = {
 function writerOf(batch: Batch): Omit<FrameHandler, "closing"> {
   return {
     settings: (settings) => batch.settings(settings),
-    data: (id, flags, payload) => batch.data(id, flags, payload),
+    data: (id, flags, payload) => {
+      must(id > 0, "DATA without a stream");
+      batch.data(id, flags, payload);
+    },
     reset: (id, code) => batch.control(FrameType.reset, id, code),
     stop: (id, code) => batch.control(FrameType.stop, id, code),
     credit: (id, more) => batch.control(FrameType.credit, id, more),
