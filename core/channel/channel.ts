@@ -88,6 +88,7 @@ export class Channel implements Duplex {
   #heardLast = false;
   #heard = false;
   #failure?: TunnelError;
+  #abandoned?: TunnelError;
 
   constructor(options: ChannelOptions = {}) {
     this.#receive = new ReceiveSide(
@@ -127,6 +128,8 @@ export class Channel implements Duplex {
    * @param received the peer's {@linkcode Channel.received}
    */
   attach(path: Path, received: number): void {
+    // It may have been given up while the path was made: the peer must not wait on it.
+    if (this.#abandoned) return path.drop(this.#abandoned);
     this.#path?.close();
     this.#path = path;
     // An ACK, and the credit it granted, may have been lost with the path before.
@@ -165,6 +168,7 @@ export class Channel implements Duplex {
 
   /** Ends the channel at once: the peer is not told, because it cannot be or knows. */
   abandon(error: TunnelError): void {
+    this.#abandoned ??= error;
     if (!this.#complete) this.#fail(error);
     const path = this.#path;
     this.#path = undefined;

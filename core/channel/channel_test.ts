@@ -82,6 +82,18 @@ test("a path that ends without FIN is no end: the channel waits for another", as
   assert.is(await bounded("the read", reading), "reset");
 });
 
+test("a path that comes when its channel has been given up ends, and the peer goes on to another", async () => {
+  const lost = Promise.withResolvers<TunnelError>();
+  const { a, b, session } = await pair({ onDetached: lost.resolve }, {});
+  session.lose();
+  b.abandon(new TunnelError("reset", { action: "wait", state: "no other path came" }));
+  await bounded("the loss", lost.promise);
+  const again = await pathPair();
+  const waiting = again.near.receive(() => {}).then(() => "an end", code);
+  b.attach(again.far, a.received);
+  assert.is(await bounded("the path", waiting), "reset");
+});
+
 test("a lost session detaches both ends, and what they wrote waits", async () => {
   const detached: string[] = [];
   const options = (name: string) => ({ onDetached: () => void detached.push(name) });
