@@ -1,7 +1,7 @@
 /** The command line: which commands there are, and what becomes of their errors. */
 
 import { type CAC, cac } from "cac";
-import { exitCode, toTunnelError, TunnelError } from "../core/errors.ts";
+import { exitCode, quote, redact, toTunnelError, TunnelError } from "../core/errors.ts";
 import { approvals, approve, deny } from "./approvals.ts";
 import { protectValues, readOptions } from "./argv.ts";
 import { authority } from "./authority.ts";
@@ -166,7 +166,8 @@ function report(cause: unknown, debug: boolean): number {
   const error = cause instanceof Error && cause.name === "CACError"
     ? new TunnelError("usage", {
       action: "read the command line",
-      state: cause.message,
+      // It may repeat words that were in the wrong place.
+      state: redact(cause.message),
       remedy: "see tunnel --help",
     })
     : toTunnelError(cause, "tunnel", "internal");
@@ -180,7 +181,7 @@ function report(cause: unknown, debug: boolean): number {
 function unknownCommand(argv: readonly string[]): TunnelError {
   return new TunnelError("usage", {
     action: "read the command line",
-    state: argv[0] ? `there is no command ${JSON.stringify(argv[0])}` : "there is no command",
+    state: argv[0] ? `there is no command ${quote(argv[0])}` : "there is no command",
     remedy: "see tunnel --help",
   });
 }

@@ -3,7 +3,7 @@
 import { Connector, type ConnectorOptions, type TransportMemory } from "../transports/connector.ts";
 import { quic } from "../transports/quic.ts";
 import { websocket } from "../transports/websocket/transport.ts";
-import { describe, TunnelError } from "../core/errors.ts";
+import { describe, quote, TunnelError } from "../core/errors.ts";
 import type { Log } from "../core/log.ts";
 import type { Transport } from "../core/transport.ts";
 import { Home } from "../stores/home.ts";
@@ -73,7 +73,7 @@ function parseTransport(text = "auto"): string | undefined {
   if (TRANSPORTS.some(({ name }) => name === text)) return text;
   throw new TunnelError("usage", {
     action: "choose the transport",
-    state: `there is no transport ${JSON.stringify(text)}`,
+    state: `there is no transport ${quote(text)}`,
     remedy: `use auto, ${TRANSPORTS.map(({ name }) => name).join(" or ")}`,
   });
 }

@@ -1,6 +1,7 @@
 /** `tunnel devices`: who is online, since when, by which transport, from where. */
 
 import type { Context } from "./context.ts";
+import { toJson } from "./json.ts";
 import { print } from "./process.ts";
 import { LINK_TIMEOUT, withService } from "./service.ts";
 import { table } from "./table.ts";
@@ -12,7 +13,7 @@ export async function devices(context: Context): Promise<void> {
   });
   if (context.options.flag("json")) {
     const iso = (since?: number) => since === undefined ? null : new Date(since).toISOString();
-    print(JSON.stringify(list.map((device) => ({ ...device, since: iso(device.since) })), null, 2));
+    print(toJson(list.map((device) => ({ ...device, since: iso(device.since) })), 2));
     return;
   }
   if (list.length === 0) {

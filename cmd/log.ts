@@ -2,6 +2,7 @@
 
 import { TunnelError } from "../core/errors.ts";
 import type { Log, LogFields } from "../core/log.ts";
+import { toJson } from "./json.ts";
 
 const LEVELS = ["debug", "info", "warn", "error"] as const;
 export type Level = typeof LEVELS[number];
@@ -32,7 +33,8 @@ export function stderrLog(least: Level): Log {
   return { debug: write("debug"), info: write("info"), warn: write("warn"), error: write("error") };
 }
 
-function format(fields: LogFields): string {
+/** Fields as they stand behind a message. */
+export function format(fields: LogFields): string {
   return Object.entries(fields)
     .filter(([, value]) => value !== undefined)
     .map(([key, value]) => ` ${key}=${quote(String(value))}`)
@@ -41,6 +43,5 @@ function format(fields: LogFields): string {
 
 /** Quoted where a reader by spaces would stumble; control characters never reach the terminal. */
 function quote(value: string): string {
-  // deno-lint-ignore no-control-regex -- a peer's text may be in here
-  return /^[^\s"=\u0000-\u001f\u007f-\u009f]+$/.test(value) ? value : JSON.stringify(value);
+  return /^[^\s"=\p{Cc}\p{Cf}]+$/u.test(value) ? value : toJson(value);
 }

@@ -1,6 +1,6 @@
 /** The forms of option values that only the command line knows. */
 
-import { TunnelError } from "../core/errors.ts";
+import { quote, TunnelError } from "../core/errors.ts";
 import { canonicalHost } from "../core/names.ts";
 
 /** A whole number from `least` to `most`. */
@@ -9,7 +9,7 @@ export function parseCount(text: string, least: number, most: number): number {
   if (count >= least && count <= most) return count;
   throw new TunnelError("usage", {
     action: "read a number",
-    state: `${JSON.stringify(text.slice(0, 80))} is not one from ${least} to ${most}`,
+    state: `${quote(text)} is not one from ${least} to ${most}`,
   });
 }
 
@@ -21,7 +21,7 @@ export function parseListen(text: string, host: string): { hostname: string; por
   if (hostname && port <= 65_535) return { hostname, port };
   throw new TunnelError("usage", {
     action: "read an address to listen on",
-    state: `${JSON.stringify(text.slice(0, 80))} is not one`,
+    state: `${quote(text)} is not one`,
     remedy: "it is PORT or HOST:PORT, with a port from 0 to 65535",
   });
 }

@@ -18,6 +18,8 @@ export const VERSIONS: readonly number[] = [1];
 
 const text = (most: number) => v.pipe(v.string(), v.maxLength(most));
 const count = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
+/** Milliseconds since 1970, up to the last instant that a date can be (ECMA-262, "Time Values"). */
+const instant = v.pipe(v.number(), v.safeInteger(), v.minValue(0), v.maxValue(8.64e15));
 const port = v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(65_535));
 const name = v.pipe(v.string(), v.regex(/^[a-z0-9][a-z0-9._-]{0,62}$/, "a name"));
 const role = v.picklist(["device", "operator"]);
@@ -179,7 +181,7 @@ export const DeviceInfo = v.object({
   id: name,
   online: v.boolean(),
   /** Online: since when. Offline: when it was last here, if ever. */
-  since: v.optional(count),
+  since: v.optional(instant),
   transport: v.optional(text(20)),
   remote: v.optional(text(100)),
 });

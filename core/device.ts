@@ -111,15 +111,14 @@ export class Device {
       facts.target = formatTarget(offer);
       facts.reason = offer.reason;
       const response = await authenticate(offer, this.#options, this.#freshness);
-      if (!response) {
+      const address = response && allowedAddress(this.#options.allow, offer);
+      if (!response || !address || !this.#freshness.admit(offer.hello, offer.epoch)) {
         const { epoch } = this.#freshness;
         const { credential } = this.#options.identity;
         await messages.send({ type: "stale", credential, epoch });
         await messages.close();
         return release();
       }
-      const address = allowedAddress(this.#options.allow, offer);
-      this.#freshness.admit(offer.hello);
       if (response.resume) return await this.#resume(response, messages, facts, release);
       const dial = { device: this.#options.id, offer, link };
       facts.approved = await this.#approval?.decide(dial, messages, this.#closed.signal);

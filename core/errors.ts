@@ -114,7 +114,38 @@ export function describe(cause: unknown): string {
   return oneLine(text).replace(/ \(os error \d+\)/g, "").slice(0, 300) || "no reason was given";
 }
 
-function oneLine(text: string): string {
-  // deno-lint-ignore no-control-regex -- a peer's text reaches terminals through these messages
-  return text.replace(/\s+/g, " ").replace(/[\u0000-\u001f\u007f-\u009f]/g, "?").trim();
+/** Characters of somebody's words that an error repeats. */
+const MAX_QUOTE = 80;
+
+/** What a person typed, for an error: in quotes, cut to 80 characters, and {@linkcode redact}ed. */
+export function quote(text: string): string {
+  const shown = redact(text);
+  return JSON.stringify(shown.length > MAX_QUOTE ? `${shown.slice(0, MAX_QUOTE)}...` : shown);
+}
+
+/**
+ * A text without what may be secret in it: a word in the wrong place may be a join string, or a URL
+ * with a password.
+ */
+export function redact(text: string): string {
+  return withoutUser(text.replace(/(tj[0-9]{1,4}\.)[A-Za-z0-9._-]+/gi, "$1..."));
+}
+
+/** `http://user:password@host` as `http://...@host`; the password may have any characters. */
+function withoutUser(text: string): string {
+  const end = text.lastIndexOf("@");
+  if (end < 0) return text;
+  const slashes = text.indexOf("//");
+  const start = slashes >= 0 && slashes < end ? slashes + 2 : 0;
+  return text.slice(start, end).includes(":")
+    ? `${text.slice(0, start)}...${text.slice(end)}`
+    : text;
+}
+
+/**
+ * A text on one line, as a terminal may show it: without characters that steer one, or that change
+ * the order in which others are shown.
+ */
+export function oneLine(text: string): string {
+  return text.replace(/\s+/g, " ").replace(/[\p{Cc}\p{Cf}]/gu, "?").trim();
 }

@@ -25,6 +25,10 @@ const ANSWER_TIMEOUT = 10_000;
 /** Requests under way at once; more than any caller has use for. */
 const MAX_REQUESTS = 64;
 
+/** Devices that {@linkcode Link.devices} takes from a relay at most, and pages of them. */
+const MAX_DEVICES = 100_000;
+const MAX_PAGES = 10_000;
+
 /** Milliseconds that a retired session stays open after its last use. */
 const RETIREMENT = 5_000;
 
@@ -130,6 +134,8 @@ export class Link {
   readonly #control: MessageStream;
   readonly #pending = new Map<number, PromiseWithResolvers<Reply>>();
   #id = 0;
+  /** Why no reply comes any more. */
+  #deaf?: TunnelError;
   #held = 0;
   #retired = false;
   #retirement?: ReturnType<typeof setTimeout>;
@@ -210,14 +216,25 @@ export class Link {
     return reply;
   }
 
-  /** Every device that this relay knows, by ID. */
+  /**
+   * Every device that this relay knows, by ID.
+   *
+   * @throws {TunnelError} `protocol` when the relay lists them out of order, `limit` when there are
+   * more than 100,000
+   */
   async devices(signal?: AbortSignal): Promise<DeviceInfo[]> {
     const devices: DeviceInfo[] = [];
     let after: string | undefined;
+    let pages = 0;
     for (;;) {
       const page = await this.request({ type: "devices", id: 0, after }, { signal });
       if (page.type !== "devices") throw unasked();
-      devices.push(...page.devices);
+      for (const device of page.devices) {
+        // A relay that repeats itself would never come to an end.
+        if (device.id <= (devices.at(-1)?.id ?? "")) throw unasked();
+        devices.push(device);
+      }
+      if (devices.length > MAX_DEVICES || ++pages > MAX_PAGES) throw tooMany();
       if (!page.more) return devices;
       if (page.next === undefined || page.next <= (after ?? "")) throw unasked();
       after = page.next;
@@ -256,6 +273,7 @@ export class Link {
     if (this.#pending.size >= MAX_REQUESTS) {
       throw new TunnelError("limit", { action, state: `${MAX_REQUESTS} requests are under way` });
     }
+    if (this.#deaf) throw this.#deaf;
     const id = ++this.#id;
     const answer = Promise.withResolvers<Reply>();
     this.#pending.set(id, answer);
@@ -287,6 +305,7 @@ export class Link {
       end = toTunnelError(cause, "hear the relay", "reset");
       if (end.code === "protocol") this.session.close({ code: CloseCode.protocol, reason: "" });
     }
+    this.#deaf = end;
     for (const answer of this.#pending.values()) {
       answer.promise.catch(() => {}); // Its asker may have left.
       answer.reject(end);
@@ -311,6 +330,13 @@ function endOf(info: CloseInfo, action: string): TunnelError {
     default:
       return new TunnelError("closed", { action, state });
   }
+}
+
+function tooMany(): TunnelError {
+  return new TunnelError("limit", {
+    action: "list devices",
+    state: `the relay names more than ${MAX_DEVICES}`,
+  });
 }
 
 /** The relay's answer is not one to the question. */

@@ -67,8 +67,9 @@ export function decodeMessage<S extends v.GenericSchema>(
   let value: unknown;
   try {
     value = JSON.parse(decoder.decode(body));
-  } catch (cause) {
-    throw malformed(action, "a message is not JSON", cause);
+  } catch {
+    // The cause would quote the message, and a secret with it.
+    throw malformed(action, "a message is not JSON");
   }
   const result = v.safeParse(schema, value, { abortEarly: true });
   if (result.success) return result.output;
@@ -78,11 +79,10 @@ export function decodeMessage<S extends v.GenericSchema>(
   throw malformed(action, `${path} is not ${issue.expected ?? "of the agreed form"}`);
 }
 
-function malformed(action: string, state: string, cause?: unknown): TunnelError {
+function malformed(action: string, state: string): TunnelError {
   return new TunnelError("protocol", {
     action,
     state,
     remedy: "check that both ends run versions that go together",
-    cause,
   });
 }

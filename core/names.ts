@@ -1,6 +1,6 @@
 /** The words a person types: names, ports, targets, durations, relay URLs. One rule for each. */
 
-import { TunnelError } from "./errors.ts";
+import { quote, TunnelError } from "./errors.ts";
 
 /** What a device ID, and an operator's name, looks like: 1 to 63 characters. */
 export const DEVICE_ID = /^[a-z0-9][a-z0-9._-]{0,62}$/;
@@ -172,10 +172,5 @@ function tryParse(parse: () => number): number | null {
 }
 
 function usage(action: string, text: string, rule: string): TunnelError {
-  const shown = text.length > 80 ? `${text.slice(0, 80)}...` : text;
-  return new TunnelError("usage", {
-    action,
-    state: `${JSON.stringify(shown)} is not one`,
-    remedy: rule,
-  });
+  return new TunnelError("usage", { action, state: `${quote(text)} is not one`, remedy: rule });
 }

@@ -187,6 +187,25 @@ for (const text of badUrls) {
   });
 }
 
+const secret = "q8Xv2LkZr0TjWm5HcYb1NsGd7PfUe3Ai9KoRxEtQwzM";
+const misplaced = [
+  `tj1.${secret}`,
+  ` --join tj1.${secret}`,
+  `tj1.tj1.${secret}`,
+  `tunnel://night:${secret}@relay`,
+  `http://night:a/b?c#d@${secret}@relay:1`,
+  `night:${secret}@relay`,
+];
+for (const text of misplaced) {
+  test(`${text.replace(secret, "a secret")} in a wrong place is refused and not repeated`, async () => {
+    for (const parse of [parseDeviceId, parsePort, parseTarget, parseDuration, parseRelayUrl]) {
+      const { code, message } = await failure(() => parse(text));
+      assert.is(code, "usage");
+      assert.is(message.includes(secret.slice(0, 4)), false, message);
+    }
+  });
+}
+
 test("an IPv4 address inside IPv6 has one spelling", () => {
   assert.is(canonicalHost("::FFFF:127.0.0.1"), canonicalHost("[::ffff:7f00:1]"));
 });

@@ -5,8 +5,8 @@
  * runs out. The root travels in join strings; nobody installs it into a platform's trust store.
  */
 
-import { X509Certificate } from "node:crypto";
-import { describe, TunnelError } from "../core/errors.ts";
+import { createPrivateKey, X509Certificate } from "node:crypto";
+import { describe, quote, TunnelError } from "../core/errors.ts";
 import { canonicalHost } from "../core/names.ts";
 import { readPrivate, withFileLock, writePrivate } from "./files.ts";
 
@@ -45,15 +45,14 @@ export async function developmentCertificate(
   if (names.length === 0) throw usage("make a certificate", "it needs a name");
   const { now = Date.now() } = options;
   return await withFileLock(`${dir}/lock`, async () => {
-    const issue = async () => await import("./issue.ts");
     let root = await readPair(`${dir}/root.pem`);
     if (!root || expiry(root.cert).getTime() - now < LEAF_RENEWAL) {
-      root = await (await issue()).issueRoot(now);
+      root = await (await import("./issue.ts")).issueRoot(now);
       await writePair(`${dir}/root.pem`, root);
     }
     let leaf = await readPair(`${dir}/leaf.pem`);
     if (!leaf || !isUsable(leaf, root, names, now)) {
-      leaf = await (await issue()).issueLeaf(root, names, now);
+      leaf = await issueUnder(root, names, now, `${dir}/root.pem`);
       await writePair(`${dir}/leaf.pem`, leaf);
     }
     return { cert: leaf.cert + root.cert, key: leaf.key, root: root.cert };
@@ -96,7 +95,7 @@ export function rootOfChain(pem: string): string | undefined {
   const last = certificates(pem).at(-1)!;
   const certificate = parse(last);
   const isRoot = certificate.ca && certificate.subject === certificate.issuer &&
-    certificate.verify(certificate.publicKey);
+    isSignedBy(certificate, certificate);
   return isRoot ? `${last}\n` : undefined;
 }
 
@@ -116,8 +115,20 @@ function isUsable(leaf: Pair, root: Pair, names: string[], now: number): boolean
   const covered = certificateNames(leaf.cert);
   return new Date(certificate.validFrom).getTime() <= now &&
     new Date(certificate.validTo).getTime() - now >= LEAF_RENEWAL &&
-    certificate.verify(first(root.cert).publicKey) &&
+    isSignedBy(certificate, first(root.cert)) &&
     names.every((name) => covered.includes(name));
+}
+
+/** A leaf that verifies under the root. */
+async function issueUnder(root: Pair, names: string[], now: number, path: string): Promise<Pair> {
+  const { issueLeaf } = await import("./issue.ts");
+  try {
+    const leaf = await issueLeaf(root, names, now);
+    if (isUsable(leaf, root, names, now)) return leaf;
+  } catch {
+    // The cause may quote the root's private key.
+  }
+  throw damaged(path);
 }
 
 async function readPair(path: string): Promise<Pair | undefined> {
@@ -125,13 +136,7 @@ async function readPair(path: string): Promise<Pair | undefined> {
   if (!file) return undefined;
   const key = PRIVATE_KEY.exec(file.text)?.[0];
   const cert = file.text.match(CERTIFICATE)?.[0];
-  if (key === undefined || cert === undefined || !isCertificate(cert)) {
-    throw new TunnelError("unavailable", {
-      action: `read ${path}`,
-      state: "it does not hold a certificate and its private key",
-      remedy: "remove it, and hand out new join strings if it was root.pem",
-    });
-  }
+  if (key === undefined || cert === undefined || !isPair(cert, key)) throw damaged(path);
   return { cert: `${cert}\n`, key: `${key}\n` };
 }
 
@@ -142,7 +147,7 @@ async function writePair(path: string, pair: Pair): Promise<void> {
 function certificateName(text: string): string {
   const name = canonicalName(text);
   if (name !== null) return name;
-  throw usage("make a certificate", `${JSON.stringify(text.slice(0, 80))} is no host name`);
+  throw usage("make a certificate", `${quote(text)} is no host name`);
 }
 
 /** A name of a certificate: a host, or a wildcard before at least two labels. */
@@ -167,22 +172,46 @@ function certificates(pem: string): string[] {
   return found;
 }
 
-function isCertificate(pem: string): boolean {
+function isPair(cert: string, key: string): boolean {
   try {
-    parse(pem);
-    return true;
+    return parse(cert).checkPrivateKey(createPrivateKey(key));
   } catch {
-    // The caller's error names the file; why it does not parse would not help anyone to mend it.
+    // The caller's error names the file; why it does not parse would not help anyone to mend it, and
+    // might quote the key.
+    return false;
+  }
+}
+
+function isSignedBy(certificate: X509Certificate, issuer: X509Certificate): boolean {
+  try {
+    return certificate.verify(issuer.publicKey);
+  } catch {
+    // A key of a kind that is not known here: what it has signed cannot be told.
     return false;
   }
 }
 
 function parse(pem: string): X509Certificate {
   try {
-    return new X509Certificate(pem);
+    const certificate = new X509Certificate(pem);
+    // The platform reads these when they are asked for, and may find only then that it cannot.
+    const { subject, issuer, subjectAltName, ca, validFrom, validTo } = certificate;
+    void [subject, issuer, subjectAltName, ca];
+    for (const date of [validFrom, validTo]) {
+      if (Number.isNaN(Date.parse(date))) throw new RangeError("a date of it is none");
+    }
+    return certificate;
   } catch (cause) {
     throw usage("read a certificate", describe(cause), cause);
   }
+}
+
+function damaged(path: string): TunnelError {
+  return new TunnelError("unavailable", {
+    action: `read ${path}`,
+    state: "it does not hold a certificate and its private key",
+    remedy: "remove it, and hand out new join strings if it was root.pem",
+  });
 }
 
 function usage(action: string, state: string, cause?: unknown): TunnelError {

@@ -3,6 +3,7 @@ import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { bounded } from "../tests/conformance.ts";
 import { failure } from "../tests/failure.ts";
+import { TunnelError } from "../core/errors.ts";
 import {
   certificateNames,
   type DevelopmentCertificate,
@@ -119,6 +120,39 @@ test("a damaged file is reported by its name", async () => {
     Deno.writeTextFileSync(`${at}/root.pem`, text);
     const error = await failure(() => developmentCertificate(at, { names, now: NOW }));
     assert.match(error.message, `${at}/root.pem`);
+  }
+});
+
+test("a root with the key of another is damaged, and so is a leaf", async () => {
+  const [at, other] = [newDir(), newDir()];
+  for (const folder of [at, other]) await developmentCertificate(folder, { names, now: NOW });
+  for (const file of ["leaf.pem", "root.pem"]) {
+    const own = Deno.readTextFileSync(`${at}/${file}`);
+    const theirs = Deno.readTextFileSync(`${other}/${file}`);
+    const key = theirs.slice(theirs.indexOf("-----BEGIN PRIVATE KEY"));
+    const mixed = own.slice(0, own.indexOf("-----BEGIN PRIVATE KEY")) + key;
+    Deno.writeTextFileSync(`${at}/${file}`, mixed);
+    const error = await failure(() => developmentCertificate(at, { names, now: NOW }));
+    assert.is(error.code, "unavailable");
+    assert.match(error.message, file);
+    assert.is(Deno.inspect(error, { depth: 9 }).includes(key.slice(30, 60)), false);
+    assert.is(Deno.readTextFileSync(`${at}/${file}`), mixed);
+    Deno.writeTextFileSync(`${at}/${file}`, own);
+  }
+});
+
+test("a certificate with any byte changed is read, or refused in words", async () => {
+  const der = Uint8Array.fromBase64(shared.root.replace(/-----.*-----/g, ""));
+  for (let at = 0; at < der.length; at++) {
+    const altered = der.with(at, der[at]! ^ 0x21).toBase64();
+    const pem = `-----BEGIN CERTIFICATE-----\n${altered}\n-----END CERTIFICATE-----\n`;
+    for (const read of [certificateNames, expiry, rootOfChain]) {
+      const error = await failure(() => {
+        read(pem);
+        throw new TunnelError("usage", { action: "read", state: "nothing was wrong" });
+      });
+      assert.is(error.code, "usage", `byte ${at}`);
+    }
   }
 });
 

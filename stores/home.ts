@@ -63,7 +63,12 @@ export type RelayEndpoint = v.InferOutput<typeof EndpointForm>;
 
 const TransportsForm = v.record(v.string(), v.object({ transport: v.string(), at: v.number() }));
 
-const PinsForm = v.record(v.string(), v.string());
+/** By device: a map and no object, because an ID may be a word that objects keep for themselves. */
+const PinsForm = v.pipe(
+  v.custom<object>((pins) => typeof pins === "object" && pins !== null && !Array.isArray(pins)),
+  v.transform((pins) => new Map<string, unknown>(Object.entries(pins))),
+  v.map(v.string(), v.string()),
+);
 
 /** A home folder; nothing in it is made before it is needed. */
 export class Home {
@@ -191,10 +196,10 @@ export class Home {
   /** The fingerprint that is pinned for a device: from before, or this one from now on. */
   async pin(device: string, fingerprint: string): Promise<string> {
     return await withFileLock(`${this.pinsPath}.lock`, async () => {
-      const pins = (await this.#read(this.pinsPath, PinsForm))?.value ?? {};
-      const pinned = pins[device];
+      const pins = (await this.#read(this.pinsPath, PinsForm))?.value ?? new Map<string, string>();
+      const pinned = pins.get(device);
       if (pinned !== undefined) return pinned;
-      const text = JSON.stringify({ ...pins, [device]: fingerprint }, null, 2);
+      const text = JSON.stringify(Object.fromEntries(pins.set(device, fingerprint)), null, 2);
       await writePrivate(this.pinsPath, `${text}\n`);
       return fingerprint;
     });

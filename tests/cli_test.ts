@@ -29,6 +29,24 @@ const usage: [string, string[], RegExp][] = [
   ["a port for metrics that is none", ["relay", "--metrics", "x:y"], /address to listen on/],
   ["a log level that does not exist", ["devices", "--log-level", "loud"], /no level loud/],
 ];
+const secret = "eyJ1IjoidHVubmVsOi8vYSIsInMiOiJ";
+for (
+  const [what, args] of [
+    ["behind a command", ["device", "--id", "x", `tj1.${secret}`]],
+    ["in place of a command", [`tj1.${secret}`]],
+    ["in place of a device ID", ["connect", `tj1.${secret}`, "22"]],
+    ["in place of a URL", ["doctor", "--relay", `tj1.${secret}`]],
+  ] as const
+) {
+  test(`a join string ${what} is a usage error that does not repeat it`, async () => {
+    await using dir = await tempDir();
+    const { code, stdout, stderr } = await run([...args], { TUNNEL_HOME: dir.path });
+    assert.is(code, 2, stderr);
+    assert.match(stderr, /tj1\.\.\./);
+    assert.is((stdout + stderr).includes(secret.slice(0, 6)), false, stderr);
+  });
+}
+
 for (const [what, args, pattern] of usage) {
   test(`${what} is a usage error: exit code 2 and one line`, async () => {
     await using dir = await tempDir();

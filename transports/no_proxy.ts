@@ -56,7 +56,10 @@ function parseAddress(text: string): Address | undefined {
     if (parts.some((part) => part > 255)) return undefined;
     return { bits: 32, value: parts.reduce((sum, part) => sum << 8n | BigInt(part), 0n) };
   }
-  if (!text.includes(":") || !URL.canParse(`http://[${text}]`)) return undefined;
+  // What could end the brackets is left out, or `::1]/` would be an address.
+  if (!/^(?=.*:)[0-9a-f:.]{2,45}$/.test(text) || !URL.canParse(`http://[${text}]`)) {
+    return undefined;
+  }
   // The URL parser knows every spelling, and writes them all as groups with one gap at most.
   const [head = "", tail] = new URL(`http://[${text}]`).hostname.slice(1, -1).split("::");
   const groups = (part: string) => part === "" ? [] : part.split(":");

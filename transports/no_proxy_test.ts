@@ -43,6 +43,8 @@ const CASES: [list: string, host: string, port: number, expected: boolean][] = [
   ["", "1.127.0.0", 443, false],
   [",,", "relay.example", 443, false],
   [".", "relay.example", 443, false],
+  ["2001:db8::1]/x[", "2001:db8::1", 443, false],
+  ["a@[2001:db8::1", "2001:db8::1", 443, false],
   ["999.1.1.1", "relay.example", 443, false],
 ];
 

@@ -103,7 +103,11 @@ function parseProxy(value: URL | string, source: string): URL {
   }
   if (url.protocol !== "http:") {
     const remedy = "use an http:// proxy: the tunnel is encrypted inside it";
-    throw badProxy(source, `is of the kind ${url.protocol}//, which is not supported`, remedy);
+    throw badProxy(
+      source,
+      `is of the kind ${url.protocol.slice(0, 20)}//, which is not supported`,
+      remedy,
+    );
   }
   return url;
 }

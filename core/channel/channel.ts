@@ -10,7 +10,7 @@ import type { Duplex } from "../duplex.ts";
 import { toTunnelError, TunnelError } from "../errors.ts";
 import { sharedBudget, type WindowBudget } from "./budget.ts";
 import type { Path } from "./path.ts";
-import { ReceiveSide } from "./receive.ts";
+import { MAX_UNCONFIRMED, ReceiveSide } from "./receive.ts";
 import {
   dataHeader,
   decodeRecord,
@@ -21,7 +21,7 @@ import {
   type Record,
   RecordType,
 } from "./record.ts";
-import { SendSide } from "./send.ts";
+import { DEFAULT_MAX_REPLAY, SendSide } from "./send.ts";
 
 /** Bytes that either side may send before the first ACK; both ends know it. */
 export const INITIAL_WINDOW = 256 * 1024;
@@ -36,7 +36,8 @@ export interface ChannelOptions {
   maxWindow?: number;
   /**
    * Bytes that this end holds at most until the peer has received them; default 16 MiB. With less
-   * than a path's bandwidth times its round trip it is what limits the channel. 131,072 and up.
+   * than a path's bandwidth times its round trip it is what limits the channel. 1,048,576 and up:
+   * with less it might wait for ever for a peer that is yet to confirm what it has.
    */
   maxReplay?: number;
   /** What this channel and others may grow by together; by default that of the process, 32 MiB. */
@@ -87,6 +88,7 @@ export class Channel implements Duplex {
   #heardLast = false;
   #heard = false;
   #failure?: TunnelError;
+  #abandoned?: TunnelError;
 
   constructor(options: ChannelOptions = {}) {
     this.#receive = new ReceiveSide(
@@ -95,7 +97,8 @@ export class Channel implements Duplex {
       options.budget ?? sharedBudget,
       () => this.#acknowledge(),
     );
-    this.#send = new SendSide(INITIAL_WINDOW, options.maxReplay, () => this.#work.resolve());
+    const maxReplay = Math.max(options.maxReplay ?? DEFAULT_MAX_REPLAY, 2 * MAX_UNCONFIRMED);
+    this.#send = new SendSide(INITIAL_WINDOW, maxReplay, () => this.#work.resolve());
     this.#announce = options.announce ?? false;
     this.#onDetached = options.onDetached ?? (() => {});
     this.closed = this.#settle.promise;
@@ -125,6 +128,8 @@ export class Channel implements Duplex {
    * @param received the peer's {@linkcode Channel.received}
    */
   attach(path: Path, received: number): void {
+    // It may have been given up while the path was made: the peer must not wait on it.
+    if (this.#abandoned) return path.drop(this.#abandoned);
     this.#path?.close();
     this.#path = path;
     // An ACK, and the credit it granted, may have been lost with the path before.
@@ -163,6 +168,7 @@ export class Channel implements Duplex {
 
   /** Ends the channel at once: the peer is not told, because it cannot be or knows. */
   abandon(error: TunnelError): void {
+    this.#abandoned ??= error;
     if (!this.#complete) this.#fail(error);
     const path = this.#path;
     this.#path = undefined;
@@ -273,6 +279,8 @@ export class Channel implements Duplex {
   }
 
   #acknowledge(): void {
+    // Nothing follows a last word: who has heard it may have gone.
+    if (this.#lastSent) return;
     this.#ackDue = true;
     this.#work.resolve();
   }

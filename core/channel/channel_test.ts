@@ -82,6 +82,18 @@ test("a path that ends without FIN is no end: the channel waits for another", as
   assert.is(await bounded("the read", reading), "reset");
 });
 
+test("a path that comes when its channel has been given up ends, and the peer goes on to another", async () => {
+  const lost = Promise.withResolvers<TunnelError>();
+  const { a, b, session } = await pair({ onDetached: lost.resolve }, {});
+  session.lose();
+  b.abandon(new TunnelError("reset", { action: "wait", state: "no other path came" }));
+  await bounded("the loss", lost.promise);
+  const again = await pathPair();
+  const waiting = again.near.receive(() => {}).then(() => "an end", code);
+  b.attach(again.far, a.received);
+  assert.is(await bounded("the path", waiting), "reset");
+});
+
 test("a lost session detaches both ends, and what they wrote waits", async () => {
   const detached: string[] = [];
   const options = (name: string) => ({ onDetached: () => void detached.push(name) });
@@ -162,6 +174,23 @@ for (const [name, act] of violations) {
   });
 }
 
+test("a FIN that comes again behind the last word is not answered", async () => {
+  const { peer, b } = await half();
+  const heard = records(peer);
+  await b.closeWrite();
+  await peer.send(encodeFin(0));
+  await peer.send(encodeAck(0, INITIAL_WINDOW));
+  let record: Record;
+  do record = await bounded("FIN", heard()); while (record.type !== 1);
+  await peer.send(encodeAck(1, INITIAL_WINDOW));
+  do record = await bounded("DONE", heard()); while (record.type !== 4);
+  await peer.send(encodeFin(0));
+  // The path ends, and with it what was said on it.
+  await peer.send(encodeDone());
+  await bounded("released", b.released);
+  assert.is(await bounded("the end", heard()).then((record) => record.type, () => "none"), "none");
+});
+
 test("a tiny-record flood costs its bytes, not its count", async () => {
   const { peer, b } = await half();
   for (let i = 0; i < 10_000; i++) await peer.send(dataHeader(i, false), bytes("x"));
@@ -201,12 +230,19 @@ async function half(options: ChannelOptions = {}) {
 function records(path: Path): () => Promise<Record> {
   const waiting: Record[] = [];
   let wake = () => {};
+  let ended = false;
   path.receive((bytes) => {
     waiting.push(decodeRecord(bytes));
     wake();
-  }).catch(() => {}); // The path ends with the test.
+  }).catch(() => {}).finally(() => { // How it ends is no matter here.
+    ended = true;
+    wake();
+  });
   return async () => {
-    while (waiting.length === 0) await new Promise<void>((resolve) => wake = resolve);
+    while (waiting.length === 0) {
+      if (ended) throw new Error("the path has ended");
+      await new Promise<void>((resolve) => wake = resolve);
+    }
     return waiting.shift()!;
   };
 }

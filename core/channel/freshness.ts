@@ -34,11 +34,13 @@ export class Freshness {
   }
 
   /**
-   * Takes note of a hello that was verified for the current epoch.
+   * Takes note of a hello that was verified for that epoch. False when the epoch is over: while a
+   * hello is verified others come, and a copy of the one that ended the epoch may be among them.
    *
    * @throws {TunnelError} `refused` when it has come before
    */
-  admit(hello: string): void {
+  admit(hello: string, epoch: string): boolean {
+    if (epoch !== this.#epoch) return false;
     const key = keyOfHello(hello);
     if (this.#seen.has(key)) {
       throw new TunnelError("refused", {
@@ -47,9 +49,11 @@ export class Freshness {
       });
     }
     this.#seen.add(key);
-    if (this.#seen.size < this.#maxSeen) return;
-    this.#seen.clear();
-    this.#epoch = newEpoch();
+    if (this.#seen.size >= this.#maxSeen) {
+      this.#seen.clear();
+      this.#epoch = newEpoch();
+    }
+    return true;
   }
 }
 

@@ -77,7 +77,10 @@ export interface Established {
 /** The service's half: `hello` goes out, {@linkcode Initiation.finish} takes the answer. */
 export interface Initiation {
   readonly hello: string;
-  /** @throws {TunnelError} `protocol` when the answer is not of who holds the device's key */
+  /**
+   * @throws {TunnelError} `refused` when the answer is not of who holds the device's key, `protocol`
+   * when it is malformed
+   */
   finish(hello: string): Promise<Established>;
 }
 
@@ -106,7 +109,7 @@ export async function initiate(
   return {
     hello: base64url.encode(message),
     async finish(answer) {
-      const payload = await handshake.readMessage(base64url.decode(answer));
+      const payload = await handshake.readMessage(bytesOf(answer));
       return establish(handshake, decode(Welcome, payload).received);
     },
   };
@@ -142,7 +145,7 @@ export async function respond(
   const handshake = new Handshake({ pattern: "IK", initiator: false, prologue, staticKey: key });
   let payload: Uint8Array;
   try {
-    payload = await handshake.readMessage(base64url.decode(hello));
+    payload = await handshake.readMessage(bytesOf(hello));
   } catch (cause) {
     if (cause instanceof TunnelError) return undefined;
     throw cause;
@@ -209,6 +212,14 @@ function isEqual(a: Uint8Array, b: Uint8Array): boolean {
   return different === 0;
 }
 
+function bytesOf(message: string): Uint8Array {
+  try {
+    return base64url.decode(message);
+  } catch (cause) {
+    throw malformed("a message is not base64url", cause);
+  }
+}
+
 function encode(message: unknown): Uint8Array {
   return new TextEncoder().encode(JSON.stringify(message));
 }
@@ -216,14 +227,19 @@ function encode(message: unknown): Uint8Array {
 function decode<S extends v.GenericSchema>(schema: S, payload: Uint8Array): v.InferOutput<S> {
   try {
     return v.parse(schema, JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(payload)));
-  } catch (cause) {
-    throw new TunnelError("protocol", {
-      action: "read a handshake",
-      state: "its payload is not of the agreed form",
-      remedy: "check that both ends run versions that go together",
-      cause,
-    });
+  } catch {
+    // The cause would quote the payload, and the proof of a channel's secret with it.
+    throw malformed("its payload is not of the agreed form");
   }
+}
+
+function malformed(state: string, cause?: unknown): TunnelError {
+  return new TunnelError("protocol", {
+    action: "read a handshake",
+    state,
+    remedy: "check that both ends run versions that go together",
+    cause,
+  });
 }
 
 const EMPTY = new Uint8Array(0);

@@ -3,6 +3,8 @@ import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { failure, failureOf } from "../../tests/failure.ts";
 import { generateAgreementKey } from "../identity/keys.ts";
+import { bytes } from "../../tests/text.ts";
+import { Handshake } from "../noise/handshake.ts";
 import { StaticKey } from "../noise/static_key.ts";
 import { Freshness } from "./freshness.ts";
 import { type ChannelIdentity, initiate, respond, type Subject } from "./handshake.ts";
@@ -81,6 +83,37 @@ test("an altered hello or answer is never taken", async () => {
   }
 });
 
+const spellings = ["", "A", "AAAAA", "====", "+/+/", "ü", "A".repeat(6_000)];
+test("a message that is no base64url, or no message, is answered like one for another key", async () => {
+  const made = await initiate(service!, keyOf(device!), subject);
+  for (const text of spellings) assert.is(await respond(device!, subject, text), undefined, text);
+  assert.is(await respond(device!, subject, `${made.hello}AA`.slice(0, -1)), undefined);
+  for (const text of spellings) {
+    const { finish } = await initiate(service!, keyOf(device!), subject);
+    assert.match((await failureOf(finish(text))).code, /^(protocol|refused)$/, text);
+  }
+});
+
+test("a payload that nobody says is refused, and not quoted", async () => {
+  const proof = "q8Xv2LkZr0TjWm5HcYb1NsGd7PfUe3Ai9KoRxEtQwzM";
+  for (
+    const payload of [`{"credential":"c","resume":${proof}`, `{"resume":{"proof":"${proof}"}}`]
+  ) {
+    const handshake = new Handshake({
+      pattern: "IK",
+      initiator: true,
+      prologue: bytes(`tunnel channel 1\nx\n${subject.epoch}\ntcp\nplc\n22`),
+      staticKey: service!.key,
+      remoteStatic: device!.key.publicKey,
+    });
+    const message = base64url.encode(await handshake.writeMessage(bytes(payload)));
+    const error = await failure(() => respond(device!, subject, message));
+    assert.is(error.code, "protocol");
+    const shown = Deno.inspect(error, { depth: 10 });
+    assert.is(shown.includes(proof.slice(0, 6)) || shown.includes(proof.slice(-6)), false, shown);
+  }
+});
+
 test("whoever attaches again proves the channel's secret", async () => {
   const { ours, theirs } = await shake();
   const resumption = { id: ours.id, secret: ours.secret, attempt: 2, received: 7 };
@@ -99,11 +132,13 @@ test("a hello counts once, and a full epoch gives way to the next", async () => 
   const freshness = new Freshness(2);
   const { epoch } = freshness;
   const hellos = await Promise.all([1, 2].map(() => initiate(service!, keyOf(device!), subject)));
-  freshness.admit(hellos[0]!.hello);
-  assert.is((await failure(() => freshness.admit(hellos[0]!.hello))).code, "refused");
+  assert.is(freshness.admit(hellos[0]!.hello, epoch), true);
+  assert.is((await failure(() => freshness.admit(hellos[0]!.hello, epoch))).code, "refused");
   assert.is(freshness.epoch, epoch);
-  freshness.admit(hellos[1]!.hello);
+  assert.is(freshness.admit(hellos[1]!.hello, epoch), true);
   assert.is.not(freshness.epoch, epoch);
+  // One that was verified before the change, perhaps a copy, does not count for the new epoch.
+  for (const { hello } of hellos) assert.is(freshness.admit(hello, epoch), false);
 });
 
 test.run();

@@ -7,6 +7,11 @@ import type { WindowBudget } from "./budget.ts";
 
 /** Pieces that a full queue has before they are joined into one. */
 const MAX_QUEUED = 512;
+/**
+ * Bytes read after which the peer is told at the latest, however large the window: it holds them
+ * until then, and may have room for little more.
+ */
+export const MAX_UNCONFIRMED = 512 * 1024;
 
 /**
  * Holds received bytes until they are read, and grants credit as they are. The window doubles when
@@ -131,7 +136,7 @@ export class ReceiveSide {
       this.#grow();
     }
     const limit = this.#delivered + this.#window;
-    if (limit - this.#granted < this.#window / 2) return;
+    if (limit - this.#granted < Math.min(this.#window / 2, MAX_UNCONFIRMED)) return;
     this.#granted = limit;
     this.#onGrant();
   }

@@ -1,7 +1,7 @@
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { WindowBudget } from "./budget.ts";
-import { ReceiveSide } from "./receive.ts";
+import { MAX_UNCONFIRMED, ReceiveSide } from "./receive.ts";
 
 const test = suite("ReceiveSide");
 const WINDOW = 1_000;
@@ -35,6 +35,21 @@ test("a window does not grow for a reader that lags, nor for a sender that has c
   side.push(side.position, new Uint8Array(500), true);
   await side.read();
   assert.is(side.limit <= 1_000 + WINDOW, true);
+});
+
+test("a large window confirms what was read as often as a sender with little room needs", async () => {
+  const { side, limits } = receiveSide({ maxWindow: 16 * 1024 * 1024 });
+  while (side.limit - side.position < 8 * 1024 * 1024) {
+    side.push(side.position, new Uint8Array(side.limit - side.position), true);
+    await side.read();
+  }
+  for (let unconfirmed = 0, told = limits.length, i = 0; i < 100; i++) {
+    side.push(side.position, new Uint8Array(60_000), false);
+    await side.read();
+    unconfirmed = limits.length > told ? 0 : unconfirmed + 60_000;
+    told = limits.length;
+    assert.ok(unconfirmed < MAX_UNCONFIRMED, `${unconfirmed} bytes`);
+  }
 });
 
 test("windows grow within their common budget, and give back what they took", async () => {

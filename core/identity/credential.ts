@@ -163,7 +163,8 @@ const Claims = v.object({
   iss: v.string(),
   sub: v.string(),
   iat: v.number(),
-  exp: v.number(),
+  // The last second that a date can be (ECMA-262, "Time Values").
+  exp: v.pipe(v.number(), v.maxValue(8.64e12)),
   jti: v.pipe(v.string(), v.minLength(1), v.maxLength(64)),
   cnf: v.object({ jwk: PublicJwk }),
   kex: AgreementJwk,

@@ -329,4 +329,10 @@ test("a verifier takes nothing but an Ed25519 public key", async () => {
   assert.is(error.code, "usage");
 });
 
+for (const exp of [Number.MAX_SAFE_INTEGER, 1e300]) {
+  test(`an expiry of ${exp} is no date, and refused`, async () => {
+    await refusal(await forge({ exp }));
+  });
+}
+
 test.run();

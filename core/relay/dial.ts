@@ -70,10 +70,10 @@ export async function handleDial(stream: Stream, context: DialContext): Promise<
       signal: admission.signal,
       traffic,
     });
-    const why = reasonOf(admission.signal);
-    report.ended(carried, why);
+    const cut = reasonOf(admission.signal);
+    report.ended(carried, cut?.parts.state);
     // Both ends keep a channel whose path is lost; this one is not to come back.
-    if (why !== undefined && !signal.aborted) await endChannel(dial, why, context);
+    if (cut?.code === "refused") await endChannel(dial, cut.parts.state, context);
   } catch (cause) {
     const error = toTunnelError(cause, "dial", "refused");
     report.refused(error);
@@ -86,16 +86,16 @@ export async function handleDial(stream: Stream, context: DialContext): Promise<
 }
 
 /** Why a signal has fired, if it has. */
-function reasonOf({ aborted, reason }: AbortSignal): string | undefined {
-  return aborted ? toTunnelError(reason, "dial", "aborted").parts.state : undefined;
+function reasonOf({ aborted, reason }: AbortSignal): TunnelError | undefined {
+  return aborted ? toTunnelError(reason, "dial", "aborted") : undefined;
 }
 
 /** Tells the device that a channel is over for good; the operator learns it when it comes again. */
 async function endChannel(dial: Dial, state: string, context: DialContext): Promise<void> {
-  const { registry, timeout, signal, log } = context;
+  const { registry, timeout, log } = context;
   const action = `end a channel of ${dial.device}`;
   try {
-    await withDeadline({ action, timeout, signal }, async (signal) => {
+    await withDeadline({ action, timeout }, async (signal) => {
       const stream = await registry.find(dial.device)?.session.openStream({ signal });
       if (!stream) return;
       const messages = new MessageStream(stream);

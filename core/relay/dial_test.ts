@@ -1,12 +1,16 @@
+import { setImmediate } from "node:timers";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { bounded } from "../../tests/bounded.ts";
+import { NEVER } from "../../tests/fake_transport.ts";
 import { failureOf } from "../../tests/failure.ts";
 import { startFleet } from "../../tests/fleet.ts";
+import { Leftovers } from "../../tests/leftovers.ts";
 import { bytes, text } from "../../tests/text.ts";
 import { Answer } from "../control.ts";
 import { MessageStream } from "../control_stream.ts";
 import type { Duplex } from "../duplex.ts";
+import { openLink } from "../endpoint.ts";
 import { TunnelError } from "../errors.ts";
 
 const test = suite("relay: dials");
@@ -35,6 +39,31 @@ for (const [what, expected, { device, port }] of refusals) {
     const error = await bounded("dial", failureOf(fleet.dial(operator, device, { port })));
     assert.is(error.code, expected);
     assert.is(error.message.includes("\n"), false);
+  });
+}
+
+for (const [where, online] of [["for the device", false], ["for its answer", true]] as const) {
+  test(`a dial that waits ${where} ends with its operator's session`, async () => {
+    using leftovers = new Leftovers();
+    await using fleet = await startFleet({ limits: { dialTimeout: NEVER } });
+    const { claim } = await fleet.member("device", "x");
+    const options = { relay: fleet.url, claim, connector: fleet.connector, agent: "test" };
+    // It never looks at what it is offered.
+    if (online) await openLink(options);
+    const operator = await fleet.operator();
+    await operator.ping();
+    const before = [leftovers.timers, leftovers.listeners];
+    const stream = new MessageStream(await operator.session.openStream());
+    const hello = { epoch: "A".repeat(22), hello: "AAAA" };
+    const target = { device: "x", port: 7, protocol: "tcp" };
+    await stream.send({ type: "dial", ...target, ...hello, resume: true });
+    while (leftovers.timers === before[0]) await turn();
+    operator.session.close();
+    const over = async () => {
+      // The bound on this wait is a timer too.
+      while (leftovers.timers > before[0]! + 1 || leftovers.listeners > before[1]!) await turn();
+    };
+    await bounded("the dial", over());
   });
 }
 
@@ -180,3 +209,7 @@ test("1,000 dials in sequence and 200 at once through one session leave nothing"
 });
 
 test.run();
+
+function turn(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve));
+}

@@ -249,6 +249,15 @@ export class Relay {
     const { session } = tenure;
     const operator = admitted.member.name;
     const opened = this.#metrics.streams.of("operator");
+    // A dial that waits for a device does not look at the operator's stream.
+    const gone = new AbortController();
+    const { signal: stop } = this.#stop;
+    const cut = () => gone.abort(stop.reason);
+    stop.addEventListener("abort", cut, { once: true });
+    session.closed.catch(() => {}).finally(() => {
+      stop.removeEventListener("abort", cut);
+      gone.abort(left());
+    });
     const dials = async () => {
       for await (const stream of admitted.streams) {
         opened.add();
@@ -262,7 +271,7 @@ export class Relay {
           log: this.#options.log,
           timeout: this.#limits.dialTimeout,
           approvalTimeout: this.#limits.approvalTimeout,
-          signal: this.#stop.signal,
+          signal: gone.signal,
           place: (device) => this.#members.dial(operator, device),
           metrics: this.#metrics,
         });
@@ -312,4 +321,8 @@ export class Relay {
       stream.writable.abort().catch(() => {});
     }
   }
+}
+
+function left(): TunnelError {
+  return new TunnelError("closed", { action: "dial", state: "the operator has left" });
 }

@@ -85,6 +85,15 @@ for (
   });
 }
 
+for (const end of ["\n", "\r", "\n\n"]) {
+  test(`a header with ${JSON.stringify(end)} in it is malformed, at the ends of its value too`, () => {
+    for (const value of [`a${end}b`, `${end}a`, `a${end}`]) {
+      const head = `GET / HTTP/1.1\r\nHost: x\r\nUpgrade:${value}\r\n\r\n`;
+      assert.throws(() => parseRequest(head), /malformed/);
+    }
+  });
+}
+
 test("readHead finds the end wherever the pieces are cut, and keeps what is behind it", async () => {
   const whole = "GET / HTTP/1.1\r\nHost: x\r\n\r\nrest";
   for (let piece = 1; piece <= whole.length; piece++) {

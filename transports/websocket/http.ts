@@ -101,6 +101,8 @@ function parseHeaders(lines: string[]): Headers {
     const colon = line.indexOf(":");
     try {
       if (colon < 1) throw new TypeError("there is no colon");
+      // Headers would take these off the ends of a value, where others see two lines.
+      if (/[\r\n]/.test(line)) throw new TypeError("a line ends half-way");
       headers.append(line.slice(0, colon), line.slice(colon + 1).trim());
     } catch (cause) {
       throw malformed("a header is malformed", cause);

@@ -85,6 +85,21 @@ test("STOP and CREDIT for a stream that is over are harmless", async () => {
   peer.end();
 });
 
+test("CREDIT for a direction that is over is harmless, whatever it grants", async () => {
+  const peer = new TestPeer({ role: "client" });
+  await peer.greet();
+  await peer.say((batch) => batch.data(1, open, none));
+  // Its other direction goes on, so that the stream is not over.
+  const stream = (await peer.session.incoming.getReader().read()).value!;
+  await stream.writable.close();
+  await peer.say((batch) => {
+    batch.control(FrameType.credit, 1, 0xffffffff);
+    batch.control(FrameType.ping, 0, 42);
+  });
+  assert.equal(await bounded("the PONG", peer.hear("pong")), ["pong", 42]);
+  peer.end();
+});
+
 test("a stream is announced by its first DATA, and ids go up from the role's first", async () => {
   for (const [role, first] of [["client", 2], ["server", 1]] as const) {
     const peer = new TestPeer({ role });

@@ -80,6 +80,8 @@ export class SendHalf {
 
   /** The peer takes more. */
   addCredit(bytes: number): void {
+    // It may have crossed the end, and nobody uses it any more.
+    if (this.#done) return;
     this.#credit += bytes;
     if (this.#credit > MAX_CREDIT) throw violation("credit was granted beyond 2^31 bytes");
     if (this.ready) this.#port.scheduleData(this);

@@ -1,0 +1,89 @@
+/** A link whose relay says what a test has it say. */
+
+import { suite } from "uvu";
+import * as assert from "uvu/assert";
+import { bounded } from "../tests/bounded.ts";
+import { failureOf } from "../tests/failure.ts";
+import { Leftovers } from "../tests/leftovers.ts";
+import { memoryPair } from "../transports/memory.ts";
+import { Request, SignIn } from "./control.ts";
+import { MessageStream } from "./control_stream.ts";
+import { generateKeyPair } from "./identity/keys.ts";
+import { type Link, newInstance, signIn } from "./link.ts";
+
+const test = suite("link");
+
+test("a relay whose list of devices has no end is left", async () => {
+  const { link, answer } = await signedIn();
+  const listing = failureOf(link.devices());
+  const page = [{ id: "a", online: false }, { id: "b", online: true }];
+  for (let i = 0; i < 2; i++) {
+    answer((id) => ({ type: "devices", id, devices: page, more: true }));
+  }
+  assert.is((await bounded("the list", listing)).code, "protocol");
+});
+
+test("a relay that names ever new devices is left at 100,000", async () => {
+  const { link, answer } = await signedIn();
+  const listing = failureOf(link.devices());
+  for (let from = 0; from <= 100_000; from += 1_000) {
+    const devices = Array.from({ length: 1_000 }, (_, i) => {
+      return { id: `d${String(from + i).padStart(7, "0")}`, online: false };
+    });
+    const next = devices.at(-1)!.id;
+    answer((id) => ({ type: "devices", id, devices, more: true, next }));
+  }
+  assert.is((await bounded("the list", listing)).code, "limit");
+});
+
+test("once the relay has ended the control stream, requests fail at once", async () => {
+  const { link, control } = await signedIn();
+  const asking = failureOf(link.ping());
+  await control.close();
+  assert.is((await bounded("the request", asking)).code, "closed");
+  using leftovers = new Leftovers();
+  const next = failureOf(link.ping());
+  assert.is(leftovers.timers, 0);
+  assert.is((await bounded("the next request", next)).code, "closed");
+});
+
+test("a time that no date can be is no answer", async () => {
+  const { link, answer } = await signedIn();
+  const asking = failureOf(link.device("x"));
+  const device = { id: "x", online: false, since: Number.MAX_SAFE_INTEGER };
+  answer((id) => ({ type: "device", id, device }));
+  assert.is((await bounded("the answer", asking)).code, "protocol");
+  assert.is((await bounded("the close", link.closed)).code, 4);
+});
+
+test.run();
+
+/** A link that is signed in, and a way to answer its next requests, one by one. */
+async function signedIn(): Promise<
+  { link: Link; control: MessageStream; answer(make: (id: number) => unknown): void }
+> {
+  const [session, far] = memoryPair();
+  const { privateKey } = await generateKeyPair();
+  const signingIn = signIn(session, {
+    claim: { credential: "c", privateKey },
+    audience: "relay:443",
+    instance: newInstance(),
+    agent: "test",
+  });
+  const control = new MessageStream(await far.openStream());
+  await control.send({ type: "challenge", versions: [1], nonce: "A".repeat(43), agent: "test" });
+  await control.receive(SignIn, { action: "test" });
+  await control.send({ type: "welcome", principal: { role: "operator", name: "night" } });
+  let last: Promise<void> = Promise.resolve();
+  return {
+    link: await signingIn,
+    control,
+    answer(make) {
+      last = last.then(async () => {
+        const { id } = await control.receive(Request, { action: "test" });
+        await control.send(make(id));
+      });
+      last.catch(() => {}); // The link has left.
+    },
+  };
+}
