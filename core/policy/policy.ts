@@ -54,6 +54,16 @@ export class Policy {
     return revokedAt;
   }
 
+  /**
+   * The instant to issue a credential at for whoever has redeemed an invitation at that one. It was
+   * made after the name was revoked, if that was before; then its second must be a later one. A
+   * revocation since then is to cover the credential.
+   */
+  issuingTime(holder: Pick<Holder, "role" | "name">, at: number): number {
+    const { revokedAt = 0 } = this.#standings.get(keyOf(holder)) ?? {};
+    return revokedAt < at ? Math.max(at, (toSecond(revokedAt) + 1) * 1_000) : at;
+  }
+
   /** @throws {TunnelError} `refused` when the credential was revoked */
   checkHolder(holder: Holder): void {
     const revokedAt = this.revokedAt(holder);

@@ -51,6 +51,18 @@ test("a credential counts no more from the second on in which it was revoked", a
   policy.checkHolder({ ...holder(0), name: "bob" });
 });
 
+test("whoever is invited again in the second of a revocation gets a credential that counts", () => {
+  const policy = new Policy(snapshot({ standings: [standing({ revokedAt: NOW + 500 })] }));
+  const holder = { role: "operator", name: "anna" } as const;
+  const issuedAt = policy.issuingTime(holder, NOW + 600);
+  assert.is(issuedAt, NOW + 1_000);
+  policy.checkHolder({ ...holder, issuedAt });
+  assert.is(policy.issuingTime(holder, NOW + 7_000), NOW + 7_000);
+  assert.is(policy.issuingTime({ ...holder, name: "bob" }, NOW), NOW);
+  // Revoked while the join was under way.
+  assert.is(policy.issuingTime(holder, NOW + 400), NOW + 400);
+});
+
 test("rights are the standing's, and nobody else has any", () => {
   const policy = new Policy(snapshot({ standings: [standing({ admin: true })] }));
   assert.equal(policy.rights("anna"), { admin: true, approver: false });

@@ -66,6 +66,12 @@ export class Access {
     return this.#watch.current.revokedAt(member) !== undefined;
   }
 
+  /** As {@linkcode Policy.issuingTime}, by the policy of this moment. */
+  async issuingTime(holder: Pick<Principal, "role" | "name">, at: number): Promise<number> {
+    await this.refresh();
+    return this.#watch.current.issuingTime(holder, at);
+  }
+
   /** Closes the session when its member's credential is revoked; the result lets it go. */
   watchSession(session: Session, member: Principal): () => void {
     this.#sessions.set(session, member);

@@ -37,7 +37,7 @@ export interface Bounds {
   readonly guest: Guest;
   readonly members: Members;
   readonly refusals: Refusals;
-  readonly access: Pick<Access, "checkHolder">;
+  readonly access: Pick<Access, "checkHolder" | "issuingTime">;
 }
 
 /** Somebody who has proven who they are. */
@@ -76,7 +76,7 @@ export async function admit(session: Session, gate: Gate, bounds: Bounds): Promi
     guest.checkWelcome();
     checkVersion(signIn.version, action);
     const { member, credential } = signIn.type === "join"
-      ? await enrol(signIn, nonce, gate, { guest, session })
+      ? await enrol(signIn, nonce, gate, bounds, session)
       : await recognise(signIn, nonce, gate, bounds.access);
     const { instance, epoch } = signIn;
     const hasJoined = credential !== undefined;
@@ -134,7 +134,8 @@ async function enrol(
   signIn: Of<"join">,
   nonce: string,
   gate: Gate,
-  { guest, session }: { guest: Guest; session: Session },
+  { guest, access }: Bounds,
+  session: Session,
 ) {
   const { key, agreement, secret, proof } = signIn;
   const { authority, store, now } = gate;
@@ -152,7 +153,7 @@ async function enrol(
     holder: key,
     agreement,
     ttl: validity ?? validityOf(gate, role),
-    now: at,
+    now: await access.issuingTime({ role, name }, at),
   });
   const member = {
     role,
