@@ -1,6 +1,5 @@
 /** A path whose other end is a script: what is sent lies there until the script takes it. */
 
-import { setImmediate } from "node:timers";
 import { concat } from "../../core/bytes.ts";
 import type { Path } from "../../core/channel/path.ts";
 import { TunnelError } from "../../core/errors.ts";
@@ -55,11 +54,6 @@ export class FakePath {
     this.closed = true;
     this.#heard.resolve();
   }
-}
-
-/** One turn of the event loop: everything that waits for nothing outside has happened. */
-export function turn(): Promise<void> {
-  return new Promise((resolve) => setImmediate(resolve));
 }
 
 /** Bytes of the endless sequence that a direction carries. */

@@ -12,7 +12,7 @@ import type { Target } from "./target.ts";
 const TIMEOUT = 20_000;
 
 /** Milliseconds that a failure may take for its input to be made smaller, which takes many. */
-const PATIENCE = 2_000;
+const PATIENCE = 5_000;
 
 /** An input that shows a defect. */
 export interface Finding {

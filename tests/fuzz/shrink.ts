@@ -4,6 +4,8 @@ import { concat } from "../../core/bytes.ts";
 
 /** Inputs that are tried at most; the smallest by then will do. */
 const MAX_TRIES = 1_500;
+/** Milliseconds after which no further one is tried: a script that hangs takes its time each time. */
+const MAX_TIME = 60_000;
 
 /** @param fails whether an input still shows a defect */
 export async function shrink(
@@ -11,8 +13,9 @@ export async function shrink(
   fails: (input: Uint8Array) => Promise<boolean>,
 ): Promise<Uint8Array> {
   let tries = 0;
+  const end = performance.now() + MAX_TIME;
   const accept = async (candidate: Uint8Array) => {
-    if (tries++ >= MAX_TRIES || !await fails(candidate)) return false;
+    if (tries++ >= MAX_TRIES || performance.now() > end || !await fails(candidate)) return false;
     input = candidate;
     return true;
   };

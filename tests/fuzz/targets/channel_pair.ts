@@ -4,7 +4,8 @@ import { WindowBudget } from "../../../core/channel/budget.ts";
 import { Channel } from "../../../core/channel/channel.ts";
 import { TunnelError } from "../../../core/errors.ts";
 import { must, same } from "../expect.ts";
-import { FakePath, isEqual, sequence, turn } from "../fake_path.ts";
+import { FakePath, isEqual, sequence } from "../fake_path.ts";
+import { turn } from "../turns.ts";
 import { Tape, type Target } from "../target.ts";
 
 /** Decisions of a script at most. */

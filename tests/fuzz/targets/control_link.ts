@@ -19,7 +19,7 @@ import { Random } from "../../random.ts";
 import { bytes as utf8 } from "../../text.ts";
 import { nextMessage } from "../control_model.ts";
 import { must, same } from "../expect.ts";
-import { turn } from "../fake_path.ts";
+import { turn, until } from "../turns.ts";
 import {
   AUTHORITY,
   CLAIMS,
@@ -31,7 +31,6 @@ import {
 } from "../fleet_keys.ts";
 import { mutateJson } from "../mutate_text.ts";
 import { Tape, type Target } from "../target.ts";
-import { until } from "./control_relay.ts";
 
 /** Decisions of a script at most. */
 const MAX_STEPS = 40;

@@ -14,7 +14,7 @@ import { Random } from "../../random.ts";
 import { bytes as utf8, text } from "../../text.ts";
 import { expected, inShort, type Keys } from "../control_model.ts";
 import { must, same } from "../expect.ts";
-import { turn } from "../fake_path.ts";
+import { turn, until } from "../turns.ts";
 import { mutateJson } from "../mutate_text.ts";
 import { Tape, type Target } from "../target.ts";
 import { EVERYTHING } from "../../../core/policy/grant.ts";
@@ -22,8 +22,6 @@ import { CloseCode } from "../../../core/transport.ts";
 
 /** Decisions of a script at most. */
 const MAX_STEPS = 40;
-/** Turns of the event loop in which what is due must come; keys are worked on beside it. */
-const MAX_TURNS = 200_000;
 const SECRET = "q8Xv2LkZr0TjWm5HcYb1NsGd7PfUe3Ai9KoRxEtQwzM";
 const AUDIENCE = "relay:443";
 
@@ -292,13 +290,5 @@ class Script {
       // A stream that is reset says nothing.
       note.heard = "nothing";
     }
-  }
-}
-
-/** Waits for what needs no event from outside but finished work on keys. */
-export async function until(holds: () => boolean, what: string | (() => string)): Promise<void> {
-  for (let turns = 0; !holds(); turns++) {
-    must(turns < MAX_TURNS, typeof what === "string" ? what : what());
-    await turn();
   }
 }

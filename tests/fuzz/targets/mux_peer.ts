@@ -7,7 +7,8 @@ import { decodeFrames } from "../../../transports/websocket/mux/frame.ts";
 import { multiplex } from "../../../transports/websocket/mux/session.ts";
 import { Leftovers } from "../../leftovers.ts";
 import { must, same } from "../expect.ts";
-import { isEqual, sequence, turn } from "../fake_path.ts";
+import { isEqual, sequence } from "../fake_path.ts";
+import { turn } from "../turns.ts";
 import { FakeSocket } from "../fake_socket.ts";
 import { MuxModel, type Said } from "../mux_model.ts";
 import { Tape, type Target } from "../target.ts";
@@ -90,7 +91,7 @@ class Script {
     if (kind < 9) this.#say(() => this.#likely(kind));
     else if (kind === 9) this.#say(() => this.#likely(tape.byte() % 9), 3);
     else if (kind === 10 && tape.chance(4)) this.#say(() => this.#anything());
-    else if (kind === 10) this.#fill();
+    else if (kind === 10) await this.#fill();
     else if (kind < 14) this.#accept();
     else if (kind < 17) this.#read();
     else if (kind < 20) this.#write(tape.pick([1, 9, 3_000, 100_000]));
@@ -103,7 +104,7 @@ class Script {
   }
 
   /** Uses up the credit of a stream, and one byte more or none. */
-  #fill(): void {
+  async #fill(): Promise<void> {
     const { byId } = this.#model;
     const [id, stream] = this.#tape.pick([...byId, undefined]) ?? [0, undefined];
     if (!stream || stream.over) return;
@@ -112,6 +113,10 @@ class Script {
       const length = Math.min(left, 65_000);
       this.#say(() => data(id, 0, sequence(stream.said, length, id)));
       left -= length;
+      // A reader that waits takes it at once, and what it gives back for it is heard first.
+      await turn();
+      this.#hear();
+      if (stream.credit > left) return;
     }
   }
 
