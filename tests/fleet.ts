@@ -10,7 +10,7 @@ import { openLink, type SessionConnector } from "../core/endpoint.ts";
 import { Authority, type Role, Verifier } from "../core/identity/credential.ts";
 import { newSecret } from "../core/identity/join.ts";
 import type { Claim, Link } from "../core/link.ts";
-import { SILENT } from "../core/log.ts";
+import { type Log, SILENT } from "../core/log.ts";
 import { generateMemberKeys, Membership, publicKeysOf } from "../core/membership.ts";
 import { Metrics } from "../core/metrics.ts";
 import { EVERYTHING } from "../core/policy/grant.ts";
@@ -40,6 +40,8 @@ export interface Fleet extends AsyncDisposable {
   /** Signs in as a member that is no device, or serves no dials. */
   signIn(identity: Membership, instance?: string): Promise<Link>;
   device(id: string, options?: DeviceSetup): Promise<Link>;
+  /** A device that has no link yet. */
+  serve(id: string, options: DeviceSetup & { member: Member }): Device;
   /** A dialer for operator `name`, over one link or whatever links there are. */
   dialer(
     links: Link | LinkSource,
@@ -76,6 +78,8 @@ export interface DeviceSetup {
   approval?: ApprovalOptions;
   channel?: DeviceOptions["channel"];
   now?: () => number;
+  log?: Log;
+  verifier?: Verifier;
   /** Who it is; a new member of that ID unless said otherwise. */
   member?: Member;
 }
@@ -86,7 +90,7 @@ export async function startFleet(
   const { log = SILENT, now = Date.now } = options;
   const transport = memoryTransport();
   const listener = await transport.listen({ hostname: "relay", port: 443, cert: "", key: "" });
-  const authority = await Authority.generate();
+  const { authority = await Authority.generate() } = options;
   const store = new MemoryStore();
   const metrics = new Metrics();
   const relay = new Relay({
@@ -145,6 +149,19 @@ export async function startFleet(
       log,
       ...options,
     });
+  const serve: Fleet["serve"] = (id, { member: { identity }, ...setup }) => {
+    const served = new Device({
+      id,
+      identity,
+      verifier,
+      allow: [{ port: 7 }],
+      connect: echoTarget,
+      log,
+      ...setup,
+    });
+    devices.push(served);
+    return served;
+  };
   return {
     relay,
     authority,
@@ -163,19 +180,12 @@ export async function startFleet(
       return await signIn((await member("operator", name, setup)).identity);
     },
     signIn,
+    serve,
     async device(id, { instance, member: given, ...setup } = {}) {
-      const { identity } = given ?? await member("device", id);
+      const who = given ?? await member("device", id);
+      const { identity } = who;
       const claim = () => identity.claim();
-      const served = new Device({
-        id,
-        identity,
-        verifier,
-        allow: [{ port: 7 }],
-        connect: echoTarget,
-        log,
-        ...setup,
-      });
-      devices.push(served);
+      const served = serve(id, { ...setup, member: who });
       const options = { relay: url, claim, connector, agent: "test", epoch: () => served.epoch };
       const link = await openLink(options, undefined, instance);
       served.serve(link);

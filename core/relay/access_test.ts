@@ -5,13 +5,13 @@ import * as assert from "uvu/assert";
 import { bounded } from "../../tests/bounded.ts";
 import { failureOf } from "../../tests/failure.ts";
 import { echoTarget, type Fleet, startFleet } from "../../tests/fleet.ts";
+import { apply, revoke, revokeGrants } from "../../tests/rights.ts";
 import { bytes, text } from "../../tests/text.ts";
 import type { Channel } from "../channel/channel.ts";
 import { delay } from "../deadline.ts";
 import { TunnelError } from "../errors.ts";
 import type { Duplex } from "../duplex.ts";
 import type { Link } from "../link.ts";
-import type { Change } from "../policy/change.ts";
 
 const test = suite("relay: access");
 const TARGET = { port: 7 };
@@ -213,21 +213,6 @@ async function signInAs(fleet: Fleet, role: "operator" | "device", name: string)
   return role === "operator"
     ? await fleet.operator(name, { grants: [] })
     : await fleet.device(name);
-}
-
-async function apply(fleet: Fleet, change: Change): Promise<void> {
-  await fleet.store.apply(change, { by: "local:test", at: Date.now() });
-}
-
-function revoke(role: "operator" | "device", name: string): Change {
-  return { type: "revoke-member", role, name };
-}
-
-async function revokeGrants(fleet: Fleet): Promise<void> {
-  const { grants } = await fleet.store.policy();
-  for (const { id, operator } of grants) {
-    if (operator === "anna") await apply(fleet, { type: "revoke-grant", id });
-  }
 }
 
 /** Sees a byte there and back. */

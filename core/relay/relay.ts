@@ -21,6 +21,7 @@ import { Registry } from "./registry.ts";
 import { Renewals } from "./renewals.ts";
 import { serveRequests } from "./requests.ts";
 import { type Tenure, Tenures } from "./tenure.ts";
+import { turnAway } from "./turn_away.ts";
 
 export { DEFAULT_RELAY_LIMITS, type RelayLimits };
 
@@ -238,7 +239,7 @@ export class Relay {
       await Promise.all([
         session.closed,
         this.#requests(tenure, admitted),
-        this.#refuseStreams(admitted),
+        turnAway(admitted.streams, this.#limits.dialTimeout),
       ]);
     } finally {
       if (this.registry.remove(entry)) await seen();
@@ -312,14 +313,6 @@ export class Relay {
     if (role === "device") this.registry.renew(name, tenure.instance, credential);
     const until = new Date(expiresAt).toISOString();
     this.#options.log.info("credential renewed", { [role]: name, until });
-  }
-
-  /** A device has nothing to dial. */
-  async #refuseStreams({ streams }: Admitted): Promise<void> {
-    for await (const stream of streams) {
-      stream.readable.cancel().catch(() => {}); // The session has ended, and the stream with it.
-      stream.writable.abort().catch(() => {});
-    }
   }
 }
 

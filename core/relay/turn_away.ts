@@ -1,0 +1,33 @@
+/** What a device opens at its relay: it is told that it has nothing to dial. */
+
+import { MessageStream } from "../control_stream.ts";
+import { withDeadline } from "../deadline.ts";
+import { TunnelError } from "../errors.ts";
+import { toRefusal } from "../refusal.ts";
+import type { Stream } from "../transport.ts";
+
+/** Refuses each stream. Settles with the iteration, which ends as the session does. */
+export async function turnAway(streams: AsyncIterable<Stream>, timeout: number): Promise<void> {
+  for await (const stream of streams) refuse(stream, timeout);
+}
+
+async function refuse(stream: Stream, timeout: number): Promise<void> {
+  const action = "dial as a device";
+  const messages = new MessageStream(stream);
+  const error = new TunnelError("refused", {
+    action,
+    state: "devices dial nothing",
+    remedy: "dial as an operator",
+  });
+  try {
+    await withDeadline({ action, timeout }, async () => {
+      await messages.send(toRefusal(error));
+      await messages.close();
+    });
+  } catch (cause) {
+    // It does not read; or the session has ended, and the stream with it.
+    const { reader, writable } = messages.detach();
+    reader.cancel();
+    writable.abort(cause).catch(() => {});
+  }
+}
