@@ -4,29 +4,18 @@ import { formatTarget, type Target } from "./allow.ts";
 import { APPROVAL_WAIT } from "./approval.ts";
 import { Backoff } from "./backoff.ts";
 import { Channel, type ChannelOptions } from "./channel/channel.ts";
-import { Path } from "./channel/path.ts";
-import {
-  type ChannelIdentity,
-  type Established,
-  initiate,
-  type Resumption,
-} from "./channel/handshake.ts";
-import { Answer, type Dial } from "./control.ts";
-import { MessageStream } from "./control_stream.ts";
+import type { ChannelIdentity, Established } from "./channel/handshake.ts";
 import { delay, withDeadline } from "./deadline.ts";
 import { type ErrorCode, toTunnelError, TunnelError } from "./errors.ts";
 import type { Link } from "./link.ts";
 import { type Log, SILENT } from "./log.ts";
-import { MAX_GREETING } from "./message.ts";
-import { type KnownPeer, Peers, type PeersOptions } from "./peers.ts";
-import { fromRefusal } from "./refusal.ts";
+import { PathAsker } from "./path_asker.ts";
+import type { PeersOptions } from "./peers.ts";
 
 /** Milliseconds that a channel without a path is kept by default: 5 minutes. */
 export const DEFAULT_RESUME_WINDOW = 300_000;
 /** Milliseconds until a device must have answered; more than a relay waits. */
 const DIAL_TIMEOUT = 45_000;
-/** Offers in one dial: a device that rotates its keys just now may call two of them stale. */
-const MAX_OFFERS = 3;
 /** Milliseconds that closing may take to tell the devices. */
 const FAREWELL = 2_000;
 
@@ -67,16 +56,6 @@ export interface DialOptions {
   readonly signal?: AbortSignal;
 }
 
-/** How a path is asked for. */
-interface OpenOptions {
-  readonly action: string;
-  readonly signal: AbortSignal;
-  readonly reason?: string;
-  readonly resume?: Resumption;
-  /** The device asks somebody first, who has so many milliseconds. */
-  readonly onPending?: (timeout: number) => void;
-}
-
 /** A channel with what it takes to attach it again. */
 interface Entry {
   readonly channel: Channel;
@@ -92,14 +71,14 @@ interface Entry {
 
 export class Dialer {
   readonly #options: DialerOptions;
-  readonly #peers: Peers;
+  readonly #asker: PathAsker;
   readonly #log: Log;
   readonly #entries = new Set<Entry>();
   readonly #closed = new AbortController();
 
   constructor(options: DialerOptions) {
     this.#options = options;
-    this.#peers = new Peers(options);
+    this.#asker = new PathAsker(options);
     this.#log = options.log ?? SILENT;
   }
 
@@ -126,7 +105,7 @@ export class Dialer {
           this.#log.warn("waiting for approval", { device, seconds: Math.ceil(most / 1_000) });
         };
         const how = { action, signal, reason, onPending };
-        const { path, established } = await this.#open(link, device, target, how);
+        const { path, established } = await this.#asker.open(link, device, target, how);
         const channel = new Channel({
           ...this.#options.channel,
           announce: true,
@@ -167,7 +146,7 @@ export class Dialer {
     try {
       await withDeadline(options, async (signal) => {
         const link = await this.#options.links.link(timeout, signal);
-        await this.#peers.find(device, link, signal);
+        await this.#asker.find(device, link, signal);
       });
     } catch (cause) {
       throw toTunnelError(cause, action, "reset").during(action);
@@ -200,74 +179,6 @@ export class Dialer {
     late.abort();
     this.#closed.abort(error);
     for (const { channel } of entries) channel.abandon(error);
-  }
-
-  /** A path for a device's target, from its handshake on. */
-  async #open(
-    link: Link,
-    device: string,
-    target: Target,
-    options: OpenOptions,
-  ): Promise<{ path: Path; established: Established }> {
-    const { action, signal } = options;
-    const release = link.hold();
-    try {
-      let peer = await this.#peers.find(device, link, signal);
-      for (let offers = 1;; offers++) {
-        const made = await this.#offer(link, device, target, peer, options);
-        if ("stream" in made) {
-          const { reader, writable } = made.stream.detachBlocks();
-          const { established } = made;
-          const path = new Path({ reader, writable, keys: established.keys, onEnd: release });
-          return { path, established };
-        }
-        const fresh = await this.#peers.learn(device, made);
-        const isKnown = fresh.epoch === peer.epoch && fresh.key === peer.key;
-        if (isKnown || offers === MAX_OFFERS) throw deaf(action);
-        peer = fresh;
-      }
-    } catch (cause) {
-      release();
-      throw cause;
-    }
-  }
-
-  /** One dial: a stream with its keys, or what the device says to use instead. */
-  async #offer(
-    link: Link,
-    device: string,
-    target: Target,
-    peer: KnownPeer,
-    { action, signal, reason, resume, onPending }: OpenOptions,
-  ): Promise<
-    { stream: MessageStream; established: Established } | Extract<Answer, { type: "stale" }>
-  > {
-    const { host, port } = target;
-    const { epoch } = peer;
-    const subject = { device, host, port, protocol: "tcp", epoch } as const;
-    const { identity } = this.#options;
-    const handshake = await initiate(identity, peer.key, subject, resume, reason);
-    const stream = new MessageStream(await link.session.openStream({ signal }));
-    try {
-      const dial: Dial = { type: "dial", ...subject, hello: handshake.hello, reason };
-      await stream.send(resume ? { ...dial, resume: true } : dial);
-      const receive = () => stream.receive(Answer, { action, limit: MAX_GREETING, signal });
-      let answer = await receive();
-      if (answer.type === "pending") {
-        onPending?.(answer.timeout);
-        answer = await receive();
-      }
-      if (answer.type === "refused") throw fromRefusal(answer, action);
-      if (answer.type === "accepted") {
-        return { stream, established: await handshake.finish(answer.hello) };
-      }
-      if (answer.type === "pending") throw waitsTwice(action);
-      await stream.close();
-      return answer;
-    } catch (cause) {
-      await stream.close();
-      throw cause;
-    }
   }
 
   #detached(entry: Entry, cause: TunnelError): void {
@@ -311,7 +222,7 @@ export class Dialer {
       const resume = { id, secret, attempt: ++entry.attempt, received: channel.received };
       const action = `resume the channel to ${device}`;
       const how = { action, signal, reason, resume };
-      const opened = await this.#open(link, device, target, how);
+      const opened = await this.#asker.open(link, device, target, how);
       entry.link = link;
       channel.attach(opened.path, opened.established.received);
       const took = Math.round(performance.now() - began);
@@ -335,16 +246,4 @@ export class Dialer {
     const { signal: closed } = this.#closed;
     return signal ? AbortSignal.any([signal, closed]) : closed;
   }
-}
-
-function deaf(action: string): TunnelError {
-  return new TunnelError("protocol", {
-    action,
-    state: "the device cannot read what was made for its key",
-    remedy: "see that its credential and its key belong together: join it again",
-  });
-}
-
-function waitsTwice(action: string): TunnelError {
-  return new TunnelError("protocol", { action, state: "the device has it wait twice" });
 }

@@ -1,4 +1,4 @@
-/** A relay in this process, over real sockets, for tests that decide what its program cannot yet. */
+/** A relay in this process, over real sockets, for tests that have a hand in what it decides. */
 
 import { Verifier } from "../core/identity/credential.ts";
 import { SILENT } from "../core/log.ts";

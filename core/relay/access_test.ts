@@ -170,6 +170,41 @@ test("a re-attach is asked for its grant like a dial", async () => {
   await dialer.close();
 });
 
+test("nobody signs in or dials while the audit trail cannot be written", async () => {
+  await using fleet = await startFleet({ audit: { maxWaiting: 3, gather: 1 } });
+  await fleet.device("x");
+  const operator = await signIn(fleet, [{ scope: "x:7" }]);
+  const { record } = fleet.store;
+  fleet.store.record = () => Promise.reject(new Error("no space left"));
+  try {
+    const accepted: Channel[] = [];
+    const refused = async () => {
+      for (;;) {
+        const dialled = await fleet.dial(operator, "x", TARGET).catch((cause) => cause);
+        if (dialled instanceof Error) return dialled;
+        accepted.push(dialled);
+      }
+    };
+    const words = /the relay's audit trail cannot be written/;
+    assert.match((await bounded("a refusal", refused())).message, words);
+    assert.ok(accepted.length <= 3, `${accepted.length} were accepted unrecorded`);
+    const late = await bounded("a sign-in", failureOf(fleet.operator("bob")));
+    assert.match(late.message, words);
+    // What goes on may end, and that is recorded as soon as it can be.
+    operator.session.close();
+    await bounded("its end", operator.closed.catch(() => {}));
+    assert.ok(accepted.length > 0, "none was accepted");
+    await bounded("the dials' ends", Promise.all(accepted.map(({ closed }) => failureOf(closed))));
+  } finally {
+    fleet.store.record = record;
+  }
+  const ends = async () => {
+    const types = (await trail(fleet)).map(({ type }) => type);
+    return types.includes("sign-out") && types.includes("dial ended");
+  };
+  await bounded("the trail", until(ends));
+});
+
 test("the audit trail has sign-ins, dials with their bytes, refusals and ends", async () => {
   await using fleet = await startFleet();
   await fleet.device("x");

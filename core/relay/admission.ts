@@ -15,6 +15,7 @@ import { CloseCode, closeInfo, type Session, type Stream } from "../transport.ts
 import type { Access } from "./access.ts";
 import type { Guest } from "./door.ts";
 import { EarlyStreams } from "./early_streams.ts";
+import type { AuditLog } from "./audit_log.ts";
 import { cannotIssue, type Issuing, validityOf } from "./issuing.ts";
 import type { Members } from "./members.ts";
 import type { Refusals } from "./refusals.ts";
@@ -38,6 +39,7 @@ export interface Bounds {
   readonly members: Members;
   readonly refusals: Refusals;
   readonly access: Pick<Access, "checkHolder" | "issuingTime">;
+  readonly audit: Pick<AuditLog, "check">;
 }
 
 /** Somebody who has proven who they are. */
@@ -74,6 +76,8 @@ export async function admit(session: Session, gate: Gate, bounds: Bounds): Promi
     const signIn = await control.receive(SignInSchema, { action, limit: MAX_GREETING });
     if (control.received > bounds.bytes) throw tooMuch(action, bounds.bytes);
     guest.checkWelcome();
+    // Nobody comes in unrecorded, and no join string is spent on a refusal.
+    bounds.audit.check();
     checkVersion(signIn.version, action);
     const { member, credential } = signIn.type === "join"
       ? await enrol(signIn, nonce, gate, bounds, session)

@@ -59,6 +59,14 @@ export class AuditLog {
    */
   record(event: Omit<AuditEvent, "at">): void {
     this.check();
+    this.recordEnd(event);
+  }
+
+  /**
+   * Records that something is over. There is always room for it: no more can end than has begun, and
+   * that is bounded.
+   */
+  recordEnd(event: Omit<AuditEvent, "at">): void {
     this.#waiting.push({ at: this.#options.now(), ...event });
     this.#writing ??= this.#write();
   }

@@ -37,7 +37,7 @@ export interface DialContext {
   /** Reserves what the dial uses, or throws `limit`. */
   readonly place: (device: string) => Place;
   readonly metrics: Pick<RelayMetrics, "dials" | "streams">;
-  readonly audit: Pick<AuditLog, "record" | "recordRefusal">;
+  readonly audit: Pick<AuditLog, "record" | "recordEnd" | "recordRefusal">;
 }
 
 /** Serves a dial from its header to its end. Never rejects. */

@@ -16,7 +16,7 @@ export interface ReportOptions {
   readonly from: string;
   readonly log: Log;
   readonly metrics: Pick<RelayMetrics, "dials">;
-  readonly audit: Pick<AuditLog, "record" | "recordRefusal">;
+  readonly audit: Pick<AuditLog, "record" | "recordEnd" | "recordRefusal">;
 }
 
 type Facts = Pick<AuditEvent, "device" | "target" | "reason">;
@@ -64,7 +64,7 @@ export class DialReport {
   ended({ sent, received }: Transferred, why?: string): void {
     const { log, audit, operator } = this.#options;
     const took = Math.round(performance.now() - this.#began);
-    audit.record({ ...this.#event("dial ended"), sent, received, took, why });
+    audit.recordEnd({ ...this.#event("dial ended"), sent, received, took, why });
     log.info("dial ended", {
       operator,
       ...this.#facts,

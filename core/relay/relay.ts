@@ -5,11 +5,12 @@ import { describe, toTunnelError, TunnelError } from "../errors.ts";
 import type { Principal } from "../identity/credential.ts";
 import type { Log } from "../log.ts";
 import { Metrics } from "../metrics.ts";
+import type { AuditEvent } from "../policy/audit.ts";
 import { CloseCode, closeInfo, type Incoming, type Listener, type Session } from "../transport.ts";
 import { Access } from "./access.ts";
 import { admit, type Admitted, type Gate } from "./admission.ts";
 import { Approvals, type MayApprove } from "./approvals.ts";
-import { AuditLog } from "./audit_log.ts";
+import { AuditLog, type AuditLogOptions } from "./audit_log.ts";
 import { handleDial } from "./dial.ts";
 import { Door, type Guest } from "./door.ts";
 import { DEFAULT_RELAY_LIMITS, type RelayLimits } from "./limits.ts";
@@ -32,6 +33,8 @@ export interface RelayOptions extends Gate {
   readonly mayApprove?: MayApprove;
   /** Milliseconds between two looks at the store's policy; default 500. */
   readonly policyInterval?: number;
+  /** How events wait to be recorded. */
+  readonly audit?: Pick<AuditLogOptions, "maxWaiting" | "gather">;
   /** Where the relay counts; nobody sees it otherwise. */
   readonly metrics?: Metrics;
 }
@@ -72,7 +75,7 @@ export class Relay {
     const { approvals, approvalsPerDevice } = limits;
     const { store, now, policyInterval: interval } = options;
     this.access = new Access({ store, log, now, interval });
-    this.#audit = new AuditLog({ store, log, now });
+    this.#audit = new AuditLog({ ...options.audit, store, log, now });
     this.approvals = new Approvals({ most: approvals, mostPerDevice: approvalsPerDevice });
     const observe = (name: string, help: string, read: () => number) =>
       registry.observe(`tunnel_relay_${name}`, help, "gauge", read);
@@ -112,13 +115,14 @@ export class Relay {
 
   async #host(incoming: Incoming, guest: Guest): Promise<void> {
     const { log } = this.#options;
-    let session: Session;
+    let session: Session | undefined;
     let admitted: Admitted;
     try {
       session = await this.#accept(incoming, guest);
       admitted = await this.#signIn(session, guest);
     } catch (cause) {
       const error = toTunnelError(cause, "accept a session", "protocol");
+      session?.close(closeInfo(CloseCode.done, error.parts.state));
       // Limits have said so themselves.
       if (error.code !== "limit") {
         this.#failures.warn(error.message, { transport: incoming.transport });
@@ -160,7 +164,7 @@ export class Relay {
         return describe(cause);
       },
     );
-    this.#recordSession("sign-out", admitted.member, session, why);
+    this.#audit.recordEnd({ ...this.#sessionEvent("sign-out", member, session), why });
   }
 
   async #accept(incoming: Incoming, guest: Guest): Promise<Session> {
@@ -186,9 +190,10 @@ export class Relay {
     const [members, refusals] = [this.#members, this.#refusals];
     try {
       const { access } = this;
-      const bounds = { bytes: this.#limits.signInBytes, guest, members, refusals, access };
+      const audit = this.#audit;
+      const bounds = { bytes: this.#limits.signInBytes, guest, members, refusals, access, audit };
       const admitted = await admit(session, this.#options, bounds);
-      this.#recordSession("sign-in", admitted.member, session);
+      this.#audit.record(this.#sessionEvent("sign-in", admitted.member, session));
       guest.signedIn();
       signIns.of("accepted").add();
       return admitted;
@@ -205,14 +210,13 @@ export class Relay {
     }
   }
 
-  #recordSession(
+  #sessionEvent(
     type: "sign-in" | "sign-out",
     { role, name }: Principal,
     { remote, transport }: Session,
-    why?: string,
-  ): void {
+  ): Omit<AuditEvent, "at"> {
     const by = `${role}:${name}`;
-    this.#audit.record({ type, by, from: remote.hostname, [role]: name, why, detail: transport });
+    return { type, by, from: remote.hostname, [role]: name, detail: transport };
   }
 
   async #hostDevice(tenure: Tenure, admitted: Admitted): Promise<void> {

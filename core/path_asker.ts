@@ -1,0 +1,129 @@
+/** How an operator asks a device for a path: a dial with the first message of a handshake. */
+
+import type { Target } from "./allow.ts";
+import {
+  type ChannelIdentity,
+  type Established,
+  initiate,
+  type Resumption,
+} from "./channel/handshake.ts";
+import { Path } from "./channel/path.ts";
+import { Answer, type Dial } from "./control.ts";
+import { MessageStream } from "./control_stream.ts";
+import { TunnelError } from "./errors.ts";
+import type { Link } from "./link.ts";
+import { MAX_GREETING } from "./message.ts";
+import { type KnownPeer, Peers, type PeersOptions } from "./peers.ts";
+import { fromRefusal } from "./refusal.ts";
+
+/** Offers in one dial: a device that rotates its keys just now may call two of them stale. */
+const MAX_OFFERS = 3;
+
+/** How a path is asked for. */
+export interface OpenOptions {
+  readonly action: string;
+  readonly signal: AbortSignal;
+  readonly reason?: string;
+  readonly resume?: Resumption;
+  /** The device asks somebody first, who has so many milliseconds. */
+  readonly onPending?: (timeout: number) => void;
+}
+
+export class PathAsker {
+  readonly #identity: ChannelIdentity;
+  readonly #peers: Peers;
+
+  /** @param options its identity is read anew for each handshake */
+  constructor(options: PeersOptions & { readonly identity: ChannelIdentity }) {
+    this.#identity = options.identity;
+    this.#peers = new Peers(options);
+  }
+
+  /**
+   * Gets what it takes to dial a device.
+   *
+   * @throws {TunnelError} `unknown`, `offline`, `refused`, `reset`
+   */
+  async find(device: string, link: Link, signal: AbortSignal): Promise<void> {
+    await this.#peers.find(device, link, signal);
+  }
+
+  /** A path for a device's target, from its handshake on. */
+  async open(
+    link: Link,
+    device: string,
+    target: Target,
+    options: OpenOptions,
+  ): Promise<{ path: Path; established: Established }> {
+    const { action, signal } = options;
+    const release = link.hold();
+    try {
+      let peer = await this.#peers.find(device, link, signal);
+      for (let offers = 1;; offers++) {
+        const made = await this.#offer(link, device, target, peer, options);
+        if ("stream" in made) {
+          const { reader, writable } = made.stream.detachBlocks();
+          const { established } = made;
+          const path = new Path({ reader, writable, keys: established.keys, onEnd: release });
+          return { path, established };
+        }
+        const fresh = await this.#peers.learn(device, made);
+        const isKnown = fresh.epoch === peer.epoch && fresh.key === peer.key;
+        if (isKnown || offers === MAX_OFFERS) throw deaf(action);
+        peer = fresh;
+      }
+    } catch (cause) {
+      release();
+      throw cause;
+    }
+  }
+
+  /** One dial: a stream with its keys, or what the device says to use instead. */
+  async #offer(
+    link: Link,
+    device: string,
+    target: Target,
+    peer: KnownPeer,
+    { action, signal, reason, resume, onPending }: OpenOptions,
+  ): Promise<
+    { stream: MessageStream; established: Established } | Extract<Answer, { type: "stale" }>
+  > {
+    const { host, port } = target;
+    const { epoch } = peer;
+    const subject = { device, host, port, protocol: "tcp", epoch } as const;
+    const handshake = await initiate(this.#identity, peer.key, subject, resume, reason);
+    const stream = new MessageStream(await link.session.openStream({ signal }));
+    try {
+      const dial: Dial = { type: "dial", ...subject, hello: handshake.hello, reason };
+      await stream.send(resume ? { ...dial, resume: true } : dial);
+      const receive = () => stream.receive(Answer, { action, limit: MAX_GREETING, signal });
+      let answer = await receive();
+      if (answer.type === "pending") {
+        onPending?.(answer.timeout);
+        answer = await receive();
+      }
+      if (answer.type === "refused") throw fromRefusal(answer, action);
+      if (answer.type === "accepted") {
+        return { stream, established: await handshake.finish(answer.hello) };
+      }
+      if (answer.type === "pending") throw waitsTwice(action);
+      await stream.close();
+      return answer;
+    } catch (cause) {
+      await stream.close();
+      throw cause;
+    }
+  }
+}
+
+function deaf(action: string): TunnelError {
+  return new TunnelError("protocol", {
+    action,
+    state: "the device cannot read what was made for its key",
+    remedy: "see that its credential and its key belong together: join it again",
+  });
+}
+
+function waitsTwice(action: string): TunnelError {
+  return new TunnelError("protocol", { action, state: "the device has it wait twice" });
+}
