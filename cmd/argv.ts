@@ -7,6 +7,8 @@ import { TunnelError } from "../core/errors.ts";
 export interface Options {
   /** The last value given. */
   text(name: string): string | undefined;
+  /** The same, but on the command line alone. */
+  own(name: string): string | undefined;
   /** Every value given; in the environment they are separated by commas. */
   list(name: string): string[] | undefined;
   flag(name: string): boolean;
@@ -56,6 +58,7 @@ export function readOptions(
   const inherited = (name: string) =>
     env(`TUNNEL_${name.replace(/[A-Z]/g, (letter) => `_${letter}`).toUpperCase()}`) || undefined;
   return {
+    own: (name) => given(name)?.at(-1),
     text: (name) => given(name)?.at(-1) ?? inherited(name),
     list: (name) => given(name) ?? inherited(name)?.split(",").map((part) => part.trim()),
     flag: (name) => parsed[name] === true || isTrue(inherited(name), name),

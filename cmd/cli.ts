@@ -4,16 +4,22 @@ import { type CAC, cac } from "cac";
 import { exitCode, quote, redact, toTunnelError, TunnelError } from "../core/errors.ts";
 import { approvals, approve, deny } from "./approvals.ts";
 import { protectValues, readOptions } from "./argv.ts";
+import { audit } from "./audit.ts";
 import { authority } from "./authority.ts";
 import { connect } from "./connect.ts";
 import { type Context, makeContext, VERSION } from "./context.ts";
 import { device } from "./device.ts";
 import { devices } from "./devices.ts";
 import { doctor } from "./doctor.ts";
+import { grant } from "./grant.ts";
+import { grants } from "./grants.ts";
 import { invite } from "./invite.ts";
 import type { Level } from "./log.ts";
+import { operators } from "./operators.ts";
 import { relay } from "./relay.ts";
 import { request } from "./request.ts";
+import { revoke } from "./revoke.ts";
+import { rights } from "./rights.ts";
 import { rotate } from "./rotate.ts";
 import { ssh } from "./ssh.ts";
 
@@ -51,6 +57,13 @@ function define(cli: CAC, wrap: (level: Level, action: Action) => (...args: unkn
     command
       .option("--transport <name>", "auto, quic or websocket (default: auto)")
       .option("--proxy <url>", "HTTP CONNECT proxy (default: HTTPS_PROXY, NO_PROXY)");
+  const administered = (command: ReturnType<CAC["command"]>) =>
+    reach(command)
+      .option("--remote", "over the operator's session, though this home has a relay");
+  const until = "--until <time>";
+  const untilHelp = "when the grants end: 8h, or an instant in ISO 8601 (default: when revoked)";
+  const adminHelp = "may change who reaches what, and read the audit trail";
+  const approverHelp = "may decide about dials that devices ask about";
   const join = "--join <string>";
   const window = "--resume-window <duration>";
   const windowHelp = "how long connections outlive the path under them (default: 5m)";
@@ -69,16 +82,60 @@ function define(cli: CAC, wrap: (level: Level, action: Action) => (...args: unkn
     .option("--authority <key>", "public key (JWK, or a file) of an authority elsewhere")
     .option("--device-validity <duration>", "life of devices' new credentials (default: 30d)")
     .option("--operator-validity <duration>", "life of operators' new credentials (default: 12h)")
+    .option("--audit-retention <duration>", "forget older rows of the audit trail (default: never)")
     .example(
       "tunnel relay --public tunnel://relay.example.com --cert fullchain.pem --key privkey.pem",
     )
     .action(wrap("info", relay));
-  cli.command("invite <role> <name>", "Make a join string for a device or an operator")
+  administered(
+    cli.command("invite <role> <name>", "Make a join string for a device or an operator"),
+  )
     .option("--ttl <duration>", "how long it is good for: 30m, 1h, 7d (default: 1h)")
     .option("--uses <count>", "how many may join with it (default: 1)")
+    .option("--validity <duration>", "life of the credentials (default: as the relay says)")
+    .option("--grant <scope>", "DEVICES:TARGETS that an operator may reach, repeatable")
+    .option(until, untilHelp)
+    .option("--admin", adminHelp)
+    .option("--approver", approverHelp)
     .option("--public <url>", "the relay as the new member reaches it (default: as the relay says)")
     .example("tunnel invite device x --ttl 24h")
+    .example("tunnel invite operator anna --grant 'line3-*:22,443' --until 8h")
     .action(wrap("warn", invite));
+  administered(cli.command("grant <operator> <...scopes>", "Let an operator reach DEVICES:TARGETS"))
+    .option(until, untilHelp)
+    .example("tunnel grant anna 'line3-*:22,443' x:192.168.0.5:3389 --until 8h")
+    .action(
+      wrap("warn", (context, operator, scopes) => grant(context, operator!, [scopes!].flat())),
+    );
+  administered(cli.command("revoke <what> <name>", "End an operator, a device, or one grant"))
+    .example("tunnel revoke operator anna")
+    .example("tunnel revoke grant k3vq5zma")
+    .action(wrap("warn", revoke));
+  administered(cli.command("rights <operator>", "Say what an operator may do beside dialling"))
+    .option("--admin", adminHelp)
+    .option("--approver", approverHelp)
+    .example("tunnel rights anna --approver")
+    .action(wrap("warn", rights));
+  administered(cli.command("operators", "List operators, their rights, and who is revoked"))
+    .option("--json", "as JSON")
+    .example("tunnel operators --json")
+    .action(wrap("warn", operators));
+  administered(cli.command("grants", "List who may reach what, and until when"))
+    .option("--operator <name>", "of this operator alone")
+    .option("--json", "as JSON")
+    .example("tunnel grants --operator anna")
+    .action(wrap("warn", grants));
+  administered(cli.command("audit [action]", "Show the audit trail, or verify it"))
+    .option("--since <time>", "from then on: 24h, or an instant in ISO 8601")
+    .option("--device <id>", "about this device, or by it")
+    .option("--operator <name>", "about this operator, or by it")
+    .option("--limit <count>", "the newest so many (default: 100, or all that --since has)")
+    .option("--follow", "go on with what is new, until Ctrl-C")
+    .option("--expect <seq:hash>", "for verify: a head that was printed earlier is still there")
+    .option("--json", "as JSON, one row a line")
+    .example("tunnel audit --since 24h --operator anna")
+    .example("tunnel audit verify")
+    .action(wrap("warn", audit));
   cli.command("authority <action> [...requests]", "Keep a fleet's authority apart: init, sign")
     .option(
       "--validity <duration>",

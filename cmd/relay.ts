@@ -23,6 +23,7 @@ import { type ChosenLimits, listLimits, parseLimits } from "./limits.ts";
 import { observeProcess, serveMetrics } from "./metrics.ts";
 import { parseListen } from "./parse.ts";
 import { print, stopSignal } from "./process.ts";
+import { keepPruned } from "./retention.ts";
 
 const DEFAULT_PORT = 443;
 /** Where port 443 may not be bound. */
@@ -51,6 +52,8 @@ export async function relay(context: Context): Promise<void> {
     operator: parseDuration(options.text("operatorValidity") ?? "12h"),
   };
   const hostname = named?.hostname.replace(/^\[|\]$/g, "") ?? publicHost(address.hostname);
+  const retentionText = options.text("auditRetention");
+  const retention = retentionText === undefined ? undefined : parseDuration(retentionText);
   const certificate = await findCertificate(context, [hostname, address.hostname]);
   const stop = stopSignal();
   const { authority, publicJwk } = await findAuthority(context);
@@ -89,6 +92,8 @@ export async function relay(context: Context): Promise<void> {
     authority: authority ? undefined : publicJwk,
   });
   const serving = listeners.map((listener) => relay.serve(listener));
+  const ending = new AbortController();
+  const pruning = retention && keepPruned(store, retention, context, ending.signal);
   log.info("listening", { address: address.hostname, port, protocols: "udp,tcp" });
   print(`relay ready ${text(url)}`);
   const stopped = new Promise<void>((resolve) => {
@@ -101,6 +106,8 @@ export async function relay(context: Context): Promise<void> {
     log.info("shutting down", { why: stop.aborted ? describe(stop.reason) : "a listener ended" });
     await Promise.all(listeners.map((listener) => listener.close()));
     await relay.close();
+    ending.abort();
+    await pruning;
   }
 }
 

@@ -9,6 +9,7 @@ import { Membership } from "../core/membership.ts";
 import { parseDuration, parseRelayUrl } from "../core/names.ts";
 import type { Claim } from "../core/link.ts";
 import type { Supervisor } from "../core/supervisor.ts";
+import type { Identity } from "../stores/home.ts";
 import { AGENT, type Context, makeConnector } from "./context.ts";
 import { identityFor } from "./enrol.ts";
 import { stopSignal } from "./process.ts";
@@ -21,6 +22,7 @@ export const LINK_TIMEOUT = 20_000;
 export interface Service {
   readonly supervisor: Supervisor;
   readonly dialer: Dialer;
+  readonly identity: Identity;
   /** Who this operator is. */
   readonly claim: Claim;
   /** Fires when the command is to end. */
@@ -74,7 +76,7 @@ export async function withService<T>(
   try {
     await untilAborted(first.promise, stop, "connect");
     const working = Promise.race([
-      work({ supervisor, dialer, claim: membership.claim(), stop }),
+      work({ supervisor, dialer, identity, claim: membership.claim(), stop }),
       failed,
     ]);
     return await untilAborted(working, stop, "run");

@@ -10,6 +10,7 @@
  */
 
 import * as v from "valibot";
+import { AdminReply, AdminRequest } from "./admin_messages.ts";
 import { AgreementJwk, BASE64URL_32, PublicJwk } from "./identity/keys.ts";
 import { MAX_REASON, REASON } from "./names.ts";
 
@@ -172,6 +173,7 @@ export const Request = v.variant("type", [
     /** Keys that the new one is to be for, where they are not the same, and a proof by the first. */
     rotate: v.optional(v.object({ key: PublicJwk, agreement: AgreementJwk, proof: token })),
   }),
+  ...AdminRequest.options,
 ]);
 export type Request = v.InferOutput<typeof Request>;
 export type Renew = Extract<Request, { type: "renew" }>;
@@ -213,6 +215,7 @@ export const Reply = v.variant("type", [
   v.object({ type: v.literal("done"), id: count }),
   v.object({ type: v.literal("nonce"), id: count, nonce }),
   v.object({ type: v.literal("renewed"), id: count, credential: token }),
+  ...AdminReply.options,
   v.object({ ...Refused.entries, id: count }),
 ]);
 export type Reply = v.InferOutput<typeof Reply>;

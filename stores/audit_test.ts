@@ -83,16 +83,18 @@ for (const [name, open] of STORES) {
       const query: AuditQuery = {
         limit: 1 + random.below(40),
         ...(random.below(2) && { after: random.below(300) }),
+        ...(random.below(2) && { before: random.below(310) }),
         ...(random.below(2) && { since: NOW + random.below(300) }),
         ...(random.below(2) && { device: `d${random.below(4)}` }),
         ...(random.below(2) && { operator: `o${random.below(4)}` }),
       };
-      const { after = 0, since = 0, device, operator, limit } = query;
-      const expected = all.filter((row) =>
-        row.seq > after && row.at >= since &&
+      const { after = 0, before, since = 0, device, operator, limit } = query;
+      const selected = all.filter((row) =>
+        row.seq > after && row.seq < (before ?? Infinity) && row.at >= since &&
         (device === undefined || row.device === device || row.by === `device:${device}`) &&
         (operator === undefined || row.operator === operator || row.by === `operator:${operator}`)
-      ).slice(0, limit);
+      );
+      const expected = before === undefined ? selected.slice(0, limit) : selected.slice(-limit);
       assert.equal(await store.audit(query), expected, Deno.inspect(query));
     }
   });

@@ -11,7 +11,7 @@
  */
 
 import * as v from "valibot";
-import { TunnelError } from "../core/errors.ts";
+import { toTunnelError, TunnelError } from "../core/errors.ts";
 import { Authority } from "../core/identity/credential.ts";
 import { PrivateAgreementJwk, PrivateJwk, PublicJwk } from "../core/identity/keys.ts";
 import type { Store } from "../core/store.ts";
@@ -94,7 +94,17 @@ export class Home {
 
   /** The relay's store. */
   openStore(): Promise<Store> {
-    return SqliteStore.open(`${this.path}/relay/store.db`);
+    return SqliteStore.open(this.#storePath);
+  }
+
+  /** Whether a relay has run with this home. */
+  async hasStore(): Promise<boolean> {
+    try {
+      return (await Deno.stat(this.#storePath)).isFile;
+    } catch (cause) {
+      if (cause instanceof Deno.errors.NotFound) return false;
+      throw toTunnelError(cause, `read ${this.#storePath}`, "unavailable");
+    }
   }
 
   /** The fleet authority; undefined when none was made in this home. */
@@ -203,6 +213,10 @@ export class Home {
       await writePrivate(this.pinsPath, `${text}\n`);
       return fingerprint;
     });
+  }
+
+  get #storePath(): string {
+    return `${this.path}/relay/store.db`;
   }
 
   get #authorityPath(): string {

@@ -35,8 +35,11 @@ export class MemoryAudit implements AuditTable {
   }
 
   find(query: AuditQuery): AuditRow[] {
-    return this.#rows.values().filter((row) => selects(query, row)).take(query.limit)
-      .map((row) => ({ ...row })).toArray();
+    const selected = this.#rows.filter((row) => selects(query, row));
+    const page = query.before === undefined
+      ? selected.slice(0, query.limit)
+      : selected.slice(-query.limit);
+    return page.map((row) => ({ ...row }));
   }
 
   forget(anchor: AuditAnchor): number {

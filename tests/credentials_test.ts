@@ -184,6 +184,8 @@ test("an authority without a network signs what is carried to it, and the relay 
 
   const asked = await run(["request", "operator", "anna"], home("anna"));
   const anna = (await sign(asked.stdout)).stdout.trim();
+  // The relay has never heard of her.
+  assert.is((await run(["grant", "anna", `x:${target.port}`], home("relay"))).code, 0);
   await using service = tunnel(["connect", "x", target.port, "--join", anna], {
     env: home("anna"),
   });

@@ -71,6 +71,8 @@ export interface AuditRow extends AuditEvent {
 export interface AuditQuery {
   /** Those behind this number only. */
   readonly after?: number;
+  /** Those in front of this number only, and the newest of them instead of the oldest. */
+  readonly before?: number;
   /** Those since then only, milliseconds since 1970. */
   readonly since?: number;
   /** Those that are about this device, or were done by it. */
@@ -113,8 +115,8 @@ export function cleanEvent(event: AuditEvent): AuditEvent {
 
 /** Whether a row is among those that a query asks for, whatever its limit. */
 export function selects(query: Omit<AuditQuery, "limit">, row: AuditRow): boolean {
-  const { after = 0, since = 0, device, operator } = query;
-  return row.seq > after && row.at >= since &&
+  const { after = 0, before = Infinity, since = 0, device, operator } = query;
+  return row.seq > after && row.seq < before && row.at >= since &&
     (device === undefined || row.device === device || row.by === `device:${device}`) &&
     (operator === undefined || row.operator === operator || row.by === `operator:${operator}`);
 }

@@ -81,8 +81,7 @@ function invite(change: Of<"invite">, author: Author, before: Before): Outcome {
   if (role === "device" && (rights || change.grants)) {
     throw usage("invite", "a device has neither grants nor rights");
   }
-  const known = before.standing ??
-    { role, name, since: author.at, admin: false, approver: false };
+  const known = before.standing ?? newStanding({ role, name }, author);
   // Of two for one scope the last counts.
   const given = new Map(change.grants?.map((each) => [each.scope, each])).values();
   const grants = [...given].map((each) => give(name, each, author, before.grants));
@@ -101,18 +100,23 @@ function invite(change: Of<"invite">, author: Author, before: Before): Outcome {
   };
 }
 
+/** Also to a name that is new here: an authority elsewhere may have signed its credential. */
 function grant(change: Of<"grant">, author: Author, { standing, grants }: Before): Outcome {
   const { operator } = change;
-  if (!standing) throw unknownName("grant", { role: "operator", name: operator });
   const given = give(operator, change, author, grants);
-  return { grants: [given], ended: [], events: [grantEvent("grant", author, given)] };
+  return {
+    standing: standing ?? newStanding({ role: "operator", name: operator }, author),
+    grants: [given],
+    ended: [],
+    events: [grantEvent("grant", author, given)],
+  };
 }
 
 function setRights(change: Of<"rights">, author: Author, { standing }: Before): Outcome {
   const { operator, rights } = change;
-  if (!standing) throw unknownName("change rights", { role: "operator", name: operator });
+  const known = standing ?? newStanding({ role: "operator", name: operator }, author);
   return {
-    standing: { ...standing, ...wholeRights(rights) },
+    standing: { ...known, ...wholeRights(rights) },
     grants: [],
     ended: [],
     events: [rightsEvent(author, operator, rights)],
@@ -129,7 +133,7 @@ function revokeGrant({ id }: Of<"revoke-grant">, author: Author, { grants }: Bef
 
 function revokeMember(change: Of<"revoke-member">, author: Author, before: Before): Outcome {
   const { standing, grants } = before;
-  if (!standing) throw unknownName("revoke", change);
+  if (!standing) throw unknownName(change);
   // A clock that was set back brings no credential back to life.
   const revokedAt = Math.max(author.at, standing.revokedAt ?? 0);
   return {
@@ -139,6 +143,11 @@ function revokeMember(change: Of<"revoke-member">, author: Author, before: Befor
     uninvited: { role: change.role, name: change.name },
     events: [eventOf("revoke", author, change, "all that it had")],
   };
+}
+
+/** What a name may do on its first day: nothing. */
+function newStanding({ role, name }: Subject, { at }: Author): Standing {
+  return { role, name, since: at, admin: false, approver: false };
 }
 
 /** A new grant, or the one of that scope with a new end. */
@@ -187,8 +196,12 @@ function ending(until: number | undefined): string {
   return until === undefined ? "" : ` until ${new Date(until).toISOString()}`;
 }
 
-function unknownName(action: string, { role, name }: Subject): TunnelError {
-  return usage(action, `there is no ${role} ${name}`, `see those that there are: tunnel ${role}s`);
+function unknownName({ role, name }: Subject): TunnelError {
+  return usage(
+    "revoke",
+    `there is no ${role} ${name}`,
+    `see those that there are: tunnel ${role}s`,
+  );
 }
 
 function usage(action: string, state: string, remedy?: string): TunnelError {

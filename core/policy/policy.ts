@@ -30,11 +30,16 @@ interface ReadyGrant {
 
 export class Policy {
   readonly version: number;
+  /** By role and name. */
+  readonly standings: readonly Standing[];
+  readonly #byId: readonly Grant[];
   readonly #grants = new Map<string, ReadyGrant[]>();
   readonly #standings = new Map<string, Standing>();
 
   constructor({ version, grants, standings }: PolicySnapshot) {
     this.version = version;
+    this.standings = standings;
+    this.#byId = grants.toSorted((a, b) => a.id < b.id ? -1 : 1);
     for (const grant of grants) {
       const ready = { grant, scope: parseScope(grant.scope) };
       const those = this.#grants.get(grant.operator);
@@ -81,6 +86,13 @@ export class Policy {
     const { admin = false, approver = false } =
       this.#standings.get(keyOf({ role: "operator", name: operator })) ?? {};
     return { admin, approver };
+  }
+
+  /** The grants that have not ended, of one operator or of all, by ID. */
+  grants(now: number, operator?: string): Grant[] {
+    return this.#byId.filter((grant) =>
+      !hasEnded(grant, now) && (operator === undefined || grant.operator === operator)
+    );
   }
 
   /** Whether an operator has a grant for anything at a device. */

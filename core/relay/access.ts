@@ -57,6 +57,11 @@ export class Access {
     return this.#watch.refresh();
   }
 
+  /** As it was when last looked at. */
+  get policy(): Policy {
+    return this.#watch.current;
+  }
+
   /** @throws {TunnelError} `refused` when the credential was revoked */
   checkHolder(member: Principal): void {
     this.#watch.current.checkHolder(member);

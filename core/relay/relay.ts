@@ -287,7 +287,7 @@ export class Relay {
 
   #requests(tenure: Tenure, { control, member }: Admitted): Promise<void> {
     const { role, name } = member;
-    const { store, now, log } = this.#options;
+    const { store, now, log, authority } = this.#options;
     const { mayApprove = (name) => this.access.rights(name).approver } = this.#options;
     return serveRequests(control, {
       role,
@@ -295,6 +295,7 @@ export class Relay {
       from: tenure.session.remote.hostname,
       store,
       access: this.access,
+      issues: authority !== undefined,
       audit: this.#audit,
       find: (id) => this.registry.find(id),
       rate: this.#members.requests(),

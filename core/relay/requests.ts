@@ -6,10 +6,9 @@ import type { MessageStream } from "../control_stream.ts";
 import { formatTarget } from "../allow.ts";
 import { describe as explain, toTunnelError, TunnelError } from "../errors.ts";
 import type { Issued, Role } from "../identity/credential.ts";
-import type { Log } from "../log.ts";
 import { toRefusal } from "../refusal.ts";
-import type { DeviceRecord, Store } from "../store.ts";
-import type { Access } from "./access.ts";
+import type { DeviceRecord } from "../store.ts";
+import { type AdminContext, administer } from "./admin.ts";
 import type { Approvals, MayApprove } from "./approvals.ts";
 import type { AuditLog } from "./audit_log.ts";
 import { absentDevice, unknownDevice } from "./dial.ts";
@@ -25,22 +24,15 @@ const MOST_WAITING = 64;
 /** Waiting dials in one answer: each may have a long reason. */
 const DIALS_PAGE = 32;
 
-export interface RequestContext {
+export interface RequestContext extends AdminContext {
   /** Who asks: the fleet is no business of a device. */
   readonly role: Role;
-  readonly name: string;
-  /** The client's address. */
-  readonly from: string;
-  readonly store: Store;
-  readonly access: Access;
   readonly audit: Pick<AuditLog, "record">;
   readonly find: (id: string) => DeviceSession | undefined;
   readonly approvals: Approvals;
   readonly mayApprove: MayApprove;
   /** Milliseconds that a dial may wait for a decision at most. */
   readonly approvalTimeout: number;
-  readonly now: () => number;
-  readonly log: Log;
   /** How often this control stream may ask. */
   readonly rate: Bucket;
   readonly metrics: Pick<RelayMetrics, "requests">;
@@ -121,6 +113,8 @@ async function answer(
       return await waitingDials(request, context);
     case "approve":
       return await decide(request, context);
+    default:
+      return await administer(request, context);
   }
 }
 

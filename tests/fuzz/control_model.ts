@@ -7,12 +7,16 @@ import { MAX_GREETING, MAX_MESSAGE } from "../../core/message.ts";
 /** The sign-ins that this relay is to accept. */
 export interface Keys {
   readonly role: "device" | "operator";
+  readonly name: string;
   readonly auth: { credential: string; proof: string };
   readonly join: { secret: string; proof: string; key: object; agreement: object };
 }
 
 /** Devices as the relay knows them. */
 export const DEVICES: Record<string, "online" | "offline"> = { x: "online", off: "offline" };
+
+/** The operator that joins. */
+export const JOINER = "joiner";
 
 export interface Expectation {
   /** What the control stream carries, each in few words. */
@@ -25,29 +29,29 @@ export interface Expectation {
 /** @param ended whether the client has ended the stream behind these bytes */
 export function expected(bytes: Uint8Array, ended: boolean, keys: Keys): Expectation {
   const replies: string[] = [];
-  let role: Keys["role"] | undefined;
+  let member: Pick<Keys, "role" | "name"> | undefined;
   for (let at = 0;;) {
-    const limit = role ? MAX_MESSAGE : MAX_GREETING;
+    const limit = member ? MAX_MESSAGE : MAX_GREETING;
     const taken = nextMessage(bytes, at, limit);
     if (taken === "incomplete") {
-      if (!ended) return { replies, signedIn: role !== undefined };
-      return role ? { replies, signedIn: true, close: 0 } : refused("unavailable", 0);
+      if (!ended) return { replies, signedIn: member !== undefined };
+      return member ? { replies, signedIn: true, close: 0 } : refused("unavailable", 0);
     }
     if (taken === "violation") {
-      return role ? { replies, signedIn: true, close: 4 } : refused("protocol", 4);
+      return member ? { replies, signedIn: true, close: 4 } : refused("protocol", 4);
     }
     at = taken.end;
-    if (role) {
+    if (member) {
       const request = v.safeParse(Request, taken.value);
       if (!request.success) return { replies, signedIn: true, close: 4 };
-      const answer = answerTo(request.output, role);
+      const answer = answerTo(request.output, member);
       if (answer !== undefined) replies.push(answer);
       continue;
     }
     const signIn = v.safeParse(SignIn, taken.value);
     if (!signIn.success || signIn.output.version !== 1) return refused("protocol", 4);
     if (!isGood(signIn.output, keys)) return refused("refused", 3);
-    role = signIn.output.type === "join" ? "operator" : keys.role;
+    member = signIn.output.type === "join" ? { role: "operator", name: JOINER } : keys;
     replies.push("welcome");
   }
 }
@@ -91,7 +95,10 @@ function isGood(signIn: v.InferOutput<typeof SignIn>, { auth, join }: Keys): boo
 }
 
 /** Undefined where the answer waits for somebody. */
-function answerTo(request: v.InferOutput<typeof Request>, role: Keys["role"]): string | undefined {
+function answerTo(
+  request: v.InferOutput<typeof Request>,
+  { role, name }: Pick<Keys, "role" | "name">,
+): string | undefined {
   // -0 is the number 0, and is repeated as that.
   const id = request.id + 0;
   const ofDevice = request.type === "approval" || request.type === "withdraw";
@@ -102,8 +109,11 @@ function answerTo(request: v.InferOutput<typeof Request>, role: Keys["role"]): s
   if (role !== (ofDevice ? "device" : "operator")) return `refused ${id} refused`;
   if (request.type === "approval") return undefined;
   if (request.type === "withdraw") return `done ${id}`;
+  if (request.type === "grants" && (request.operator ?? name) === name) return `grants ${id}`;
   if (request.type === "devices" || request.type === "approvals") return `${request.type} ${id}`;
   if (request.type === "approve") return `refused ${id} gone`;
+  // No script's operator is an admin.
+  if (!("device" in request) || request.type === "audit") return `refused ${id} refused`;
   const known = Object.hasOwn(DEVICES, request.device) ? DEVICES[request.device] : undefined;
   if (known === undefined) return `refused ${id} unknown`;
   if (request.type === "device") return `device ${id}`;

@@ -12,7 +12,7 @@ import { type Fleet, startFleet } from "../../fleet.ts";
 import { Leftovers } from "../../leftovers.ts";
 import { Random } from "../../random.ts";
 import { bytes as utf8, text } from "../../text.ts";
-import { expected, inShort, type Keys } from "../control_model.ts";
+import { expected, inShort, JOINER, type Keys } from "../control_model.ts";
 import { must, same } from "../expect.ts";
 import { turn, until } from "../turns.ts";
 import { mutateJson } from "../mutate_text.ts";
@@ -91,12 +91,17 @@ class Script {
       { type: "peer", id: 2, device: "x" },
       { type: "peer", id: 3, device: "nobody" },
       { type: "devices", id: 3, after: "a" },
+      { type: "change", id: 4, change: { type: "revoke-member", role: "device", name: "x" } },
+      { type: "grants", id: 5, operator: "mallory" },
+      { type: "operators", id: 6, after: "a" },
+      { type: "audit", id: 7, after: 1, device: "x", limit: 5 },
+      { type: "audit-check", id: 8 },
     ];
   }
 
   /** A session that has its challenge, and what it takes to answer it. */
   static async start(fleet: Fleet, tape: Tape): Promise<Script> {
-    const role = tape.chance(3) ? "device" : "operator";
+    const [role, name] = [tape.chance(3) ? "device" : "operator", "mallory"] as const;
     const session = await fleet.connector.connect(fleet.url);
     const incoming = session.incoming.getReader();
     const control = (await incoming.read()).value!;
@@ -104,7 +109,7 @@ class Script {
     const first = (await reader.read()).value!;
     reader.releaseLock();
     const { nonce } = decodeMessage(first.subarray(4), Challenge, "fuzz");
-    const { credential, privateKey } = await fleet.claim(role, "mallory") as {
+    const { credential, privateKey } = await fleet.claim(role, name) as {
       credential: string;
       privateKey: CryptoKey;
     };
@@ -113,7 +118,7 @@ class Script {
     const key = await exportPublicKey(pair.publicKey);
     const agreement = parseAgreementJwk(await generateAgreementKey());
     const at = Date.now();
-    const invite = { type: "invite", role: "operator", name: "joiner", uses: 1 } as const;
+    const invite = { type: "invite", role: "operator", name: JOINER, uses: 1 } as const;
     const secretHash = await hashSecret(SECRET);
     const grants = [{ scope: EVERYTHING }];
     const change = { ...invite, expiresAt: at + 60_000, secretHash, grants };
@@ -121,6 +126,7 @@ class Script {
     const subject = joinSubject(SECRET, agreement);
     const keys: Keys = {
       role,
+      name,
       auth: { credential, proof: await makeProof({ ...proof, subject: credential }) },
       join: {
         secret: SECRET,

@@ -42,6 +42,17 @@ const info = {
   remote: "::1",
 };
 
+const hash = nonce;
+const operator = { name: "night", since: 1, admin: true, approver: false, revokedAt: 1 };
+const grant = {
+  id: "abcdefgh",
+  operator: "night",
+  scope: "x:22",
+  until: 2,
+  at: 1,
+  by: "local:root",
+};
+
 const SCHEMAS: Record<string, [schema: v.GenericSchema, samples: object[]]> = {
   challenge: [Challenge, [{ type: "challenge", versions: [1], nonce, agent: "tunnel/0.1.0" }]],
   "sign-in": [SignIn, [
@@ -57,6 +68,15 @@ const SCHEMAS: Record<string, [schema: v.GenericSchema, samples: object[]]> = {
     { type: "device", id: 2, device: "pi-7" },
     { type: "peer", id: 3, device: "pi-7" },
     { type: "devices", id: 4, after: "pi-7" },
+    {
+      type: "change",
+      id: 5,
+      change: { type: "grant", operator: "night", scope: "x:22", until: 1 },
+    },
+    { type: "operators", id: 6, after: "night" },
+    { type: "grants", id: 7, operator: "night", after: "abcdefgh" },
+    { type: "audit", id: 8, after: 1, before: 9, since: 1, device: "pi-7", limit: 5 },
+    { type: "audit-check", id: 9 },
   ]],
   reply: [Reply, [
     { type: "pong", id: 1 },
@@ -64,6 +84,17 @@ const SCHEMAS: Record<string, [schema: v.GenericSchema, samples: object[]]> = {
     { type: "peer", id: 3, credential: SECRET, epoch },
     { type: "devices", id: 4, devices: [info, { id: "x", online: false }], more: true },
     { ...refused, id: 5 },
+    { type: "changed", id: 6, grants: [grant] },
+    { type: "unchanged", id: 7, state: "there is no device x" },
+    { type: "operators", id: 8, operators: [operator], more: false },
+    { type: "grants", id: 9, grants: [grant], more: true },
+    {
+      type: "audit",
+      id: 10,
+      rows: [{ seq: 1, hash, at: 1, type: "dial", device: "x" }],
+      more: true,
+    },
+    { type: "audit-check", id: 11, rows: 1, head: { seq: 1, hash }, broken: 1 },
   ]],
   dial: [Dial, [
     { type: "dial", device: "pi-7", ...dialled },
@@ -116,10 +147,13 @@ async function sameAgain(schema: v.GenericSchema, value: unknown): Promise<void>
   must(showable(value), "an instant of it cannot be shown as one");
 }
 
+/** Members that are times, to be shown as such. */
+const INSTANTS = new Set(["since", "until", "at", "revokedAt", "expiresAt"]);
+
 /** Whether every time in a message is one: the largest counts are beyond any date. */
 function showable(value: unknown): boolean {
   if (typeof value !== "object" || value === null) return true;
   return Object.entries(value).every(([name, member]) =>
-    name === "since" ? !Number.isNaN(new Date(member).getTime()) : showable(member)
+    INSTANTS.has(name) ? !Number.isNaN(new Date(member).getTime()) : showable(member)
   );
 }
