@@ -1,5 +1,7 @@
 /** The library's public exports, and nothing else. */
 
+export { Admin, type AuditPage } from "./core/admin.ts";
+export type { OperatorInfo } from "./core/admin_messages.ts";
 export { DEFAULT_ALLOW, formatTarget, type Target } from "./core/allow.ts";
 export type { ApprovalOptions, PendingDial } from "./core/approval.ts";
 export { askOperators } from "./core/ask_operators.ts";
@@ -48,9 +50,12 @@ export {
 export { type Metric, Metrics, type Sample } from "./core/metrics.ts";
 export { StaticKey } from "./core/noise/static_key.ts";
 export type { MayApprove } from "./core/relay/approvals.ts";
+export type { AuditAnchor, AuditQuery, AuditRow } from "./core/policy/audit.ts";
+export type { Change } from "./core/policy/change.ts";
+export type { Grant } from "./core/policy/grant.ts";
 export { Renewal, type RenewalOptions } from "./core/renewal.ts";
 export { Relay, type RelayLimits, type RelayOptions } from "./core/relay/relay.ts";
-export type { Store } from "./core/store.ts";
+export type { AuditReport, Store } from "./core/store.ts";
 export { Supervisor, type SupervisorOptions } from "./core/supervisor.ts";
 export type {
   ConnectOptions,

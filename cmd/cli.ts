@@ -57,19 +57,20 @@ function define(cli: CAC, wrap: (level: Level, action: Action) => (...args: unkn
     command
       .option("--transport <name>", "auto, quic or websocket (default: auto)")
       .option("--proxy <url>", "HTTP CONNECT proxy (default: HTTPS_PROXY, NO_PROXY)");
+  const join = "--join <string>";
+  const joinHelp = "join string or signed string, @FILE that holds one, or - for stdin";
   const administered = (command: ReturnType<CAC["command"]>) =>
     reach(command)
-      .option("--remote", "over the operator's session, though this home has a relay");
+      .option("--remote", "over the operator's session, though this home has a relay")
+      .option(join, joinHelp);
   const until = "--until <time>";
   const untilHelp = "when the grants end: 8h, or an instant in ISO 8601 (default: when revoked)";
   const adminHelp = "may change who reaches what, and read the audit trail";
   const approverHelp = "may decide about dials that devices ask about";
-  const join = "--join <string>";
   const window = "--resume-window <duration>";
   const windowHelp = "how long connections outlive the path under them (default: 5m)";
   const reason = "--reason <text>";
   const reasonHelp = "what it is for, told to relay and device, 200 characters at most";
-  const joinHelp = "join string or signed string, @FILE that holds one, or - for stdin";
 
   cli.command("relay", "Run the meeting point of devices and operators")
     .option("--listen <address>", "HOST:PORT, UDP and TCP (default: 0.0.0.0:443, else 4433)")

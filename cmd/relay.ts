@@ -52,8 +52,8 @@ export async function relay(context: Context): Promise<void> {
     operator: parseDuration(options.text("operatorValidity") ?? "12h"),
   };
   const hostname = named?.hostname.replace(/^\[|\]$/g, "") ?? publicHost(address.hostname);
-  const retentionText = options.text("auditRetention");
-  const retention = retentionText === undefined ? undefined : parseDuration(retentionText);
+  const retention = options.text("auditRetention");
+  const keep = retention === undefined ? undefined : parseDuration(retention);
   const certificate = await findCertificate(context, [hostname, address.hostname]);
   const stop = stopSignal();
   const { authority, publicJwk } = await findAuthority(context);
@@ -93,7 +93,7 @@ export async function relay(context: Context): Promise<void> {
   });
   const serving = listeners.map((listener) => relay.serve(listener));
   const ending = new AbortController();
-  const pruning = retention && keepPruned(store, retention, context, ending.signal);
+  const pruning = keep && keepPruned(store, { keep }, context, ending.signal);
   log.info("listening", { address: address.hostname, port, protocols: "udp,tcp" });
   print(`relay ready ${text(url)}`);
   const stopped = new Promise<void>((resolve) => {

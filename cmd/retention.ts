@@ -10,20 +10,24 @@ import { formatInstant } from "./instant.ts";
 /** Milliseconds between two looks for rows that are too old. */
 const DAY = 86_400_000;
 
-/**
- * Forgets rows that are older than that now and every day, until the signal fires.
- *
- * @param retention milliseconds
- */
+/** Milliseconds. */
+export interface Retention {
+  /** Rows that are older than that are forgotten. */
+  readonly keep: number;
+  /** Between two looks; default a day. */
+  readonly interval?: number;
+}
+
+/** Forgets rows that are too old, now and every day, until the signal fires. */
 export async function keepPruned(
   store: Pick<Store, "pruneAudit">,
-  retention: number,
+  { keep, interval = DAY }: Retention,
   { log, env }: Pick<Context, "log" | "env">,
   signal: AbortSignal,
 ): Promise<void> {
-  for (; !signal.aborted; await delay(DAY, signal)) {
+  for (; !signal.aborted; await delay(interval, signal)) {
     const author = localAuthor(env);
-    const before = Math.max(0, author.at - retention);
+    const before = Math.max(0, author.at - keep);
     try {
       const rows = await store.pruneAudit(before, author);
       if (rows > 0) log.info("audit trail pruned", { rows, before: formatInstant(before) });

@@ -116,6 +116,18 @@ for (const text of ["", "[]", "null", '"x"', '{"x":1}', '{"x":{}}', "{"]) {
   });
 }
 
+test("a home has a store once one was opened there", async () => {
+  const path = await Deno.makeTempDir();
+  try {
+    const home = new Home(path);
+    assert.is(await home.hasStore(), false);
+    await (await home.openStore()).close();
+    assert.is(await home.hasStore(), true);
+  } finally {
+    await Deno.remove(path, { recursive: true });
+  }
+});
+
 test.run();
 
 async function newIdentity(credential: string): Promise<Identity> {

@@ -3,6 +3,7 @@
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { bounded } from "./bounded.ts";
+import { Echo, echoServer } from "./echo.ts";
 import { type Running, tempDir, tunnel } from "./processes.ts";
 
 const test = suite("credentials");
@@ -251,49 +252,4 @@ async function isPrivate(path: string): Promise<void> {
 
 async function exists(path: string): Promise<boolean> {
   return await Deno.stat(path).then(() => true, () => false);
-}
-
-/** A local server that sends back what it gets. */
-function echoServer(): AsyncDisposable & { port: string } {
-  const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-  const serving = (async () => {
-    for await (const conn of listener) {
-      conn.readable.pipeTo(conn.writable).catch(() => {}); // Its other end has gone.
-    }
-  })();
-  return {
-    port: String(listener.addr.port),
-    async [Symbol.asyncDispose]() {
-      listener.close();
-      await serving;
-    },
-  };
-}
-
-/** A connection to an echo server, through whatever is in between. */
-class Echo implements AsyncDisposable {
-  readonly #conn: Deno.TcpConn;
-
-  private constructor(conn: Deno.TcpConn) {
-    this.#conn = conn;
-  }
-
-  static async open(port: number): Promise<Echo> {
-    const echo = new Echo(await Deno.connect({ hostname: "127.0.0.1", port }));
-    await echo.works();
-    return echo;
-  }
-
-  /** Sends a byte and gets it back. */
-  async works(): Promise<void> {
-    const buffer = new Uint8Array(1);
-    await this.#conn.write(Uint8Array.of(7));
-    assert.is(await bounded("an echo", this.#conn.read(buffer)), 1);
-    assert.is(buffer[0], 7);
-  }
-
-  [Symbol.asyncDispose](): Promise<void> {
-    this.#conn.close();
-    return Promise.resolve();
-  }
 }
