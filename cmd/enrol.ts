@@ -21,8 +21,9 @@ const SELF_INVITE = 60_000;
 /**
  * The identity of a device (by its ID) or of this home's operator.
  *
- * A join string whose fleet this home has joined already is not used again, so that it may stay on
- * the command line of a service.
+ * A join string that this home has joined by is not used again, so that it may stay on the command
+ * line of a service. Another one is, since whoever was revoked is invited again by one; where it is
+ * no good the identity that there is may still be.
  *
  * @throws {TunnelError} `refused` when there is none and no way to get one
  */
@@ -42,10 +43,16 @@ export async function identityFor(
     if (isSigned(text)) return await takeSigned(context, text, role, name);
     const join = decodeJoin(text);
     checkFits(join, role, name);
-    if (kept && kept.authority.x === join.authority.x && kept.name === join.name && isFresh(kept)) {
+    const isMember = kept?.authority.x === join.authority.x && kept.name === join.name;
+    if (!isMember || !isFresh(kept)) return await enrol(context, join, signal);
+    if (kept.joinedBy === await hashSecret(join.secret)) return kept;
+    try {
+      return await enrol(context, join, signal);
+    } catch (cause) {
+      if (!(cause instanceof TunnelError && cause.code === "refused")) throw cause;
+      log.warn("the join string is not used", { why: cause.parts.state, identity: "as before" });
       return kept;
     }
-    return await enrol(context, join, signal);
   }
   const authority = await home.issuer();
   const isOwn = kept && kept.authority.x === authority?.publicJwk.x;
@@ -116,6 +123,7 @@ async function enrol(context: Context, join: Join, signal: AbortSignal): Promise
     root,
     authority,
     credential: link.credential,
+    joinedBy: await hashSecret(secret),
     ...keys,
   };
   await context.home.saveIdentity(identity);

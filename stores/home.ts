@@ -31,6 +31,8 @@ const IdentityForm = v.object({
   privateKey: PrivateJwk,
   /** For the handshake of channels. */
   agreementKey: PrivateAgreementJwk,
+  /** `hashSecret` of the join string by which it came; none where it was signed elsewhere. */
+  joinedBy: v.optional(v.string()),
 });
 
 /** What a member keeps. */

@@ -65,6 +65,35 @@ test("a device's short credential is renewed again and again, and nothing is int
   await again.works();
 });
 
+test("who was revoked and is invited again joins where its old identity still is", async () => {
+  await using dir = await tempDir();
+  const env = { TUNNEL_HOME: `${dir.path}/relay` };
+  await using relay = tunnel(["relay", "--listen", "127.0.0.1:0"], { env });
+  await relay.line(/^relay ready/m);
+  const invite = async () => (await run(["invite", "device", "x"], env)).stdout.trim();
+  const online = async (join: string) => {
+    const away = { TUNNEL_HOME: `${dir.path}/device`, TUNNEL_JOIN: join };
+    await using device = tunnel(["device", "--id", "x"], { env: away });
+    await device.line(/^device x online/m);
+    return { stderr: device.stderr, kept: await identity(`${dir.path}/device/devices/x.json`) };
+  };
+  const first = await invite();
+  const before = await online(first);
+  // The service that it is starts again with the same words.
+  assert.equal((await online(first)).kept, before.kept);
+  assert.is((await run(["revoke", "device", "x"], env)).code, 0);
+  const out = await run(["device", "--id", "x"], { TUNNEL_HOME: `${dir.path}/device` });
+  assert.is(out.code, 3);
+  assert.match(out.stderr, /device x was revoked/);
+  const second = await invite();
+  const after = await online(second);
+  assert.is.not(after.kept.credential, before.kept.credential);
+  assert.equal((await online(second)).kept, after.kept);
+  const spent = await online(first);
+  assert.equal(spent.kept, after.kept);
+  assert.match(spent.stderr, /the join string is not used why="[^"]+" identity="as before"/);
+});
+
 test("`tunnel rotate` gives a running device new keys; who pinned the old one is told both", async () => {
   await using dir = await tempDir();
   const env = { TUNNEL_HOME: dir.path };
