@@ -127,7 +127,8 @@ function showJson(rows: readonly AuditRow[]): void {
 function showTable(headings: boolean): (rows: readonly AuditRow[]) => void {
   const heads = headings ? [["ROW", "TIME", "EVENT", "BY", "FROM", "ABOUT", ""]] : [];
   return (rows) => {
-    if (rows.length > 0) print(table([...heads, ...rows.map(cells)]));
+    if (rows.length > 0) return print(table([...heads, ...rows.map(cells)]));
+    if (headings) print("the audit trail has no such row");
   };
 }
 
