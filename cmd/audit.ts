@@ -120,7 +120,9 @@ function isPassing(cause: unknown): cause is TunnelError {
 }
 
 function showJson(rows: readonly AuditRow[]): void {
-  for (const { at, ...row } of rows) print(toJson({ ...row, at: formatInstant(at) }));
+  for (const { seq, at, ...row } of rows) {
+    print(toJson({ seq, at: formatInstant(at), ...row }));
+  }
 }
 
 /** Rows as a table, under headings where it is all that is shown. */
