@@ -112,8 +112,7 @@ async function checkOperator({ home, options }: Context): Promise<void> {
   throw new TunnelError("refused", {
     action: "administer a relay",
     state: `${home.path} has neither a relay nor an operator`,
-    remedy:
-      "run this on the relay's machine, with its --home, after `tunnel relay`, or join as an " +
-      "admin: tunnel devices --join STRING",
+    remedy: "run this on the relay's machine, with its --home, after `tunnel relay`, or give an " +
+      "admin's join string: --join",
   });
 }

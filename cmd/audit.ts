@@ -120,14 +120,17 @@ function isPassing(cause: unknown): cause is TunnelError {
 }
 
 function showJson(rows: readonly AuditRow[]): void {
-  for (const { at, ...row } of rows) print(toJson({ ...row, at: formatInstant(at) }));
+  for (const { seq, at, ...row } of rows) {
+    print(toJson({ seq, at: formatInstant(at), ...row }));
+  }
 }
 
 /** Rows as a table, under headings where it is all that is shown. */
 function showTable(headings: boolean): (rows: readonly AuditRow[]) => void {
   const heads = headings ? [["ROW", "TIME", "EVENT", "BY", "FROM", "ABOUT", ""]] : [];
   return (rows) => {
-    if (rows.length > 0) print(table([...heads, ...rows.map(cells)]));
+    if (rows.length > 0) return print(table([...heads, ...rows.map(cells)]));
+    if (headings) print("the audit trail has no such row");
   };
 }
 

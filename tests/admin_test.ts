@@ -149,6 +149,20 @@ test("an admin's home does all that the relay's does; another operator's sees it
   assert.match(none.stderr, /there is no device z/);
 });
 
+test("a home with neither relay nor operator is told so, and may join on the way", async () => {
+  await using fleet = await start();
+  const boss = fleet.home("boss");
+  for (const args of [["grants"], ["invite", "device", "y"], ["audit", "--remote"]]) {
+    const { code, stderr } = await run(args, boss);
+    assert.is(code, 3);
+    assert.match(stderr, /has neither a relay nor an operator; .*--join/);
+  }
+  const { stdout: join } = await run(["invite", "operator", "boss", "--admin"], fleet.relay);
+  const joined = await run(["audit", "--operator", "nobody", "--join", join.trim()], boss);
+  assert.is(joined.code, 0, joined.stderr);
+  assert.is(joined.stdout, "the audit trail has no such row\n");
+});
+
 test("the audit trail is followed as it grows, here and from elsewhere, until Ctrl-C", async () => {
   await using fleet = await start();
   const boss = await fleet.join("boss", "--admin");
