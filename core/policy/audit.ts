@@ -15,7 +15,6 @@ export const MAX_AUDIT_TEXT = 4_096;
 export const AUDIT_TYPES = [
   // Sessions.
   "join",
-  "join refused",
   "sign-in",
   "sign-in refused",
   "sign-out",

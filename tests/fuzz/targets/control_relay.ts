@@ -194,7 +194,8 @@ class Script {
         if (dial.expected === "") continue;
         await until(() => dial.heard !== "", () => `no answer came of ${dial.expected}`);
         const isDevice = this.#keys.role === "device" && !this.#hasJoined;
-        same(dial.heard, isDevice ? "nothing" : dial.expected, "the answer to a dial");
+        // A device is not asked what it wants.
+        same(dial.heard, isDevice ? "refused refused" : dial.expected, "the answer to a dial");
       }
     }
   }
