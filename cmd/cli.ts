@@ -109,6 +109,7 @@ function define(cli: CAC, wrap: (level: Level, action: Action) => (...args: unkn
       wrap("warn", (context, operator, scopes) => grant(context, operator!, [scopes!].flat())),
     );
   administered(cli.command("revoke <what> <name>", "End an operator, a device, or one grant"))
+    .option("--unseen", "also a name that was never here, as one that an offline authority signed")
     .example("tunnel revoke operator anna")
     .example("tunnel revoke grant k3vq5zma")
     .action(wrap("warn", revoke));

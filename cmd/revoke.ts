@@ -8,18 +8,18 @@ import type { Context } from "./context.ts";
 import { print } from "./process.ts";
 
 export async function revoke(context: Context, what: string, name: string): Promise<void> {
-  const change = readChange(what, name);
+  const change = readChange(what, name, context.options.flag("unseen"));
   await administer(context, (relay) => relay.change(change));
   print(`revoked ${what} ${name}`);
 }
 
 /** @throws {TunnelError} `usage` */
-function readChange(what: string, text: string): Change {
+function readChange(what: string, text: string, unseen: boolean): Change {
   switch (what) {
     case "operator":
-      return { type: "revoke-member", role: what, name: parseOperatorName(text) };
+      return { type: "revoke-member", role: what, name: parseOperatorName(text), unseen };
     case "device":
-      return { type: "revoke-member", role: what, name: parseDeviceId(text) };
+      return { type: "revoke-member", role: what, name: parseDeviceId(text), unseen };
     case "grant":
       if (/^[a-z2-7]{8}$/.test(text)) return { type: "revoke-grant", id: text };
       throw new TunnelError("usage", {

@@ -64,7 +64,13 @@ export const Change = v.variant("type", [
    * Ends everything that a name has: its credentials so far, its open invitations, an operator's
    * grants and rights. It may be invited again.
    */
-  v.object({ type: v.literal("revoke-member"), role: v.picklist(["device", "operator"]), name }),
+  v.object({
+    type: v.literal("revoke-member"),
+    role: v.picklist(["device", "operator"]),
+    name,
+    /** Also when it was never here: an authority elsewhere may have signed its credential. */
+    unseen: v.optional(v.boolean()),
+  }),
 ]);
 export type Change = v.InferOutput<typeof Change>;
 

@@ -132,7 +132,8 @@ function revokeGrant({ id }: Of<"revoke-grant">, author: Author, { grants }: Bef
 }
 
 function revokeMember(change: Of<"revoke-member">, author: Author, before: Before): Outcome {
-  const { standing, grants } = before;
+  const { grants } = before;
+  const standing = before.standing ?? (change.unseen ? newStanding(change, author) : undefined);
   if (!standing) throw unknownName(change);
   // A clock that was set back brings no credential back to life.
   const revokedAt = Math.max(author.at, standing.revokedAt ?? 0);
@@ -200,7 +201,7 @@ function unknownName({ role, name }: Subject): TunnelError {
   return usage(
     "revoke",
     `there is no ${role} ${name}`,
-    `see those that there are: tunnel ${role}s`,
+    `see those that there are: tunnel ${role}s; if it is to come yet: --unseen`,
   );
 }
 

@@ -173,6 +173,14 @@ for (const [what, run, events] of told) {
   });
 }
 
+test("a name that was never here is revoked where that is meant", () => {
+  const change = { type: "revoke-member", role: "device", name: "x", unseen: true } as const;
+  const { standing, events } = decide(change, author(), NOTHING);
+  const fresh = { role: "device", name: "x", since: NOW, admin: false, approver: false };
+  assert.equal(standing, { ...fresh, revokedAt: NOW });
+  assert.equal(events.map(({ type, device }) => [type, device]), [["revoke", "x"]]);
+});
+
 const refused: [what: string, run: () => unknown, says: RegExp][] = [
   [
     "the end of nobody",

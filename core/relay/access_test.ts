@@ -152,6 +152,16 @@ for (const role of ["operator", "device"] as const) {
   });
 }
 
+test("a credential that never came here is refused when its name was revoked before", async () => {
+  await using fleet = await startFleet();
+  const { identity } = await fleet.member("device", "x");
+  await apply(fleet, { type: "revoke-member", role: "device", name: "x", unseen: true });
+  await fleet.relay.access.refresh();
+  const error = await failureOf(fleet.signIn(identity));
+  assert.is(error.code, "refused");
+  assert.match(error.message, /device x was revoked at/);
+});
+
 test("a re-attach is asked for its grant like a dial", async () => {
   await using fleet = await startFleet();
   const target = watchedTarget();
