@@ -55,8 +55,8 @@ for (const level of ["debug", "info", "error"]) {
     const service = tunnel(dial, { env: home("anna") });
     await using _service = service;
     const local = Number(await service.line(/^listening 127\.0\.0\.1:(\d+)/m));
-    using client = await Deno.connect({ hostname: "127.0.0.1", port: local });
-    using accepted = await target.accept();
+    using _client = await Deno.connect({ hostname: "127.0.0.1", port: local });
+    using _accepted = await target.accept();
 
     // Everything that fails with a secret at hand.
     const failures: Outcome[] = [
