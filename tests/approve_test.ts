@@ -8,35 +8,6 @@ import { startRelay } from "./test_relay.ts";
 
 const test = suite("approve");
 
-const usage: [string, string[], RegExp][] = [
-  ["a reason of two lines", ["connect", "x", "22", "--reason", "a\nb"], /1 to 200 characters/],
-  ["a reason of 201 characters", ["ssh", "x", "--reason", "a".repeat(201)], /1 to 200 characters/],
-  ["an empty reason", ["connect", "x", "22", "--reason", ""], /1 to 200 characters/],
-  [
-    "two ways to approve",
-    ["device", "--id", "x", "--approve", "--approve-command", "true"],
-    /exclude/,
-  ],
-  ["an empty command", ["device", "--id", "x", "--approve-command", " "], /is empty/],
-  [
-    "six minutes to decide",
-    ["device", "--id", "x", "--approve", "--approve-timeout", "6m"],
-    /the 5m/,
-  ],
-  ["a dial without an ID", ["approve", "x"], /16 hexadecimal digits/],
-  ["a dial with half an ID", ["deny", "12345678"], /16 hexadecimal digits/],
-];
-for (const [what, args, pattern] of usage) {
-  test(`${what} is a usage error: exit code 2 and one line`, async () => {
-    await using dir = await tempDir();
-    const { code, stdout, stderr } = await run(args, { TUNNEL_HOME: dir.path });
-    assert.is(code, 2, stderr);
-    assert.match(stderr, pattern);
-    assert.is(stderr.trimEnd().split("\n").length, 1, stderr);
-    assert.is(stdout, "");
-  });
-}
-
 test("every new command's help has an example", async () => {
   for (const command of ["approvals", "approve", "deny"]) {
     const { code, stdout } = await run([command, "--help"]);

@@ -9,34 +9,6 @@ import { type Running, tempDir, tunnel } from "./processes.ts";
 
 const test = suite("cli");
 
-const usage: [string, string[], RegExp][] = [
-  ["no command", [], /there is no command; see tunnel --help/],
-  ["an unknown command", ["fly"], /there is no command "fly"/],
-  ["an unknown option", ["devices", "--fast"], /--fast/],
-  ["an option without its value", ["device", "--id"], /id/],
-  ["a missing argument", ["connect", "x"], /missing required args/i],
-  ["a device ID with a slash", ["device", "--id", "a/b"], /device ID/],
-  ["a device ID in capitals", ["connect", "X", "22"], /device ID/],
-  ["a port of 70000", ["connect", "x", "70000"], /1 to 65535/],
-  ["a port that is a word", ["connect", "x", "ssh"], /1 to 65535/],
-  ["a transport that does not exist", ["devices", "--transport", "tcp"], /no transport "tcp"/],
-  ["a broken join string", ["device", "--id", "x", "--join", "hello"], /join string/],
-  ["a cut-off join string", ["device", "--id", "x", "--join", "tj1.eyJ1Ijoi"], /join string/],
-  ["a lifetime without a unit", ["invite", "device", "x", "--ttl", "5"], /duration/],
-  ["a grant that is none", ["invite", "operator", "a", "--grant", "x"], /DEVICES:TARGETS/],
-  ["an end without a grant", ["invite", "operator", "a", "--until", "8h"], /no --grant/],
-  ["an end in no form", ["grant", "a", "x:22", "--until", "tomorrow"], /such as 8h/],
-  ["a grant for a device", ["invite", "device", "x", "--grant", "x:22"], /are for operators/],
-  ["revoking what there is not", ["revoke", "relay", "x"], /neither operator, device nor grant/],
-  ["the ID of no grant", ["revoke", "grant", "1"], /8 characters/],
-  ["a head of a trail that is none", ["audit", "verify", "--expect", "5"], /SEQ:HASH/],
-  ["an audit of nothing", ["audit", "trail"], /not verify/],
-  ["a certificate without its key", ["relay", "--cert", "x.pem"], /go together/],
-  ["a limit that does not exist", ["relay", "--limit", "speed=1"], /no limit "speed"/],
-  ["a limit without a number", ["relay", "--limit", "dials=few"], /read --limit dials/],
-  ["a port for metrics that is none", ["relay", "--metrics", "x:y"], /address to listen on/],
-  ["a log level that does not exist", ["devices", "--log-level", "loud"], /no level loud/],
-];
 const secret = "eyJ1IjoidHVubmVsOi8vYSIsInMiOiJ";
 for (
   const [what, args] of [
@@ -52,17 +24,6 @@ for (
     assert.is(code, 2, stderr);
     assert.match(stderr, /tj1\.\.\./);
     assert.is((stdout + stderr).includes(secret.slice(0, 6)), false, stderr);
-  });
-}
-
-for (const [what, args, pattern] of usage) {
-  test(`${what} is a usage error: exit code 2 and one line`, async () => {
-    await using dir = await tempDir();
-    const { code, stdout, stderr } = await run(args, { TUNNEL_HOME: dir.path });
-    assert.is(code, 2, stderr);
-    assert.match(stderr, pattern);
-    assert.is(stderr.trimEnd().split("\n").length, 1, stderr);
-    assert.is(stdout, "");
   });
 }
 
