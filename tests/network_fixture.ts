@@ -11,6 +11,9 @@ export interface Ground {
   readonly root: string;
 }
 
+/** Tries at finding one number that is free for both UDP and TCP. */
+const PORT_TRIES = 16;
+
 let ground: Promise<Ground> | undefined;
 
 /** One certificate for the whole process, in a folder that goes with it. */
@@ -46,18 +49,32 @@ export function networkFixture(transport: Transport): Fixture {
       return { session, kill: () => child.kill("SIGKILL") };
     },
     async stuckDial(signal, limits) {
-      // A port that takes what comes and never answers.
-      const hole = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-      const { hostname, port } = hole.addr as Deno.NetAddr;
-      const datagrams = Deno.listenDatagram({ hostname, port, transport: "udp" });
-      try {
-        return await transport.connect(new URL(`tunnel://${hostname}:${port}`), { signal, limits });
-      } finally {
-        hole.close();
-        datagrams.close();
-      }
+      using hole = openHole();
+      const url = new URL(`tunnel://127.0.0.1:${hole.port}`);
+      return await transport.connect(url, { signal, limits });
     },
   };
+}
+
+/** A port for TCP and UDP that takes what comes and never answers. */
+function openHole(): Disposable & { port: number } {
+  const hostname = "127.0.0.1";
+  for (let tries = 1;; tries++) {
+    const hole = Deno.listen({ hostname, port: 0 });
+    const { port } = hole.addr as Deno.NetAddr;
+    try {
+      const datagrams = Deno.listenDatagram({ hostname, port, transport: "udp" });
+      const close = () => {
+        hole.close();
+        datagrams.close();
+      };
+      return { port, [Symbol.dispose]: close };
+    } catch (cause) {
+      hole.close();
+      // What is free for TCP may be somebody's UDP port.
+      if (!(cause instanceof Deno.errors.AddrInUse) || tries === PORT_TRIES) throw cause;
+    }
+  }
 }
 
 /** Two ends of one session over loopback. */
