@@ -14,11 +14,12 @@
  * The start of the digest is what people name the dial by, so that the name stands for what they saw.
  */
 
-import { base64url, jwtVerify, SignJWT } from "jose";
+import { base64url, SignJWT } from "jose";
 import * as v from "valibot";
 import { TunnelError } from "../errors.ts";
-import { BASE64URL_32, importPublicKey, type PublicJwk } from "./keys.ts";
+import { BASE64URL_32, type PublicJwk } from "./keys.ts";
 import { digest } from "./proof.ts";
+import { readStatement } from "./statement.ts";
 
 /** The JWS's `typ`: a signature made here is never one over a proof or a credential. */
 export const DECISION_TYPE = "tunnel-decision+jwt";
@@ -100,21 +101,13 @@ export async function verifyDecision(
   decision: string,
   expected: DecisionExpectation,
 ): Promise<boolean> {
-  if (decision.length > MAX_DECISION) {
-    throw refused(`it has ${decision.length} characters, ${MAX_DECISION} is the most`);
-  }
-  const key = await importPublicKey(expected.key);
-  let payload: unknown;
-  try {
-    // The clock is set to the epoch's start, because `nbf` and `exp` are no part of a decision.
-    const options = { algorithms: ["EdDSA"], typ: DECISION_TYPE, currentDate: new Date(0) };
-    payload = (await jwtVerify(decision, key, options)).payload;
-  } catch (cause) {
-    throw refused("it is malformed, or made with another key", cause);
-  }
-  const claims = v.safeParse(Claims, payload);
-  if (!claims.success) throw refused("its claims are not those of a decision");
-  const { sub, accept, ath } = claims.output;
+  const { sub, accept, ath } = await readStatement(decision, expected.key, {
+    name: "a decision",
+    typ: DECISION_TYPE,
+    most: MAX_DECISION,
+    claims: Claims,
+    refused,
+  });
   if (sub !== await dialDigest(expected.dial)) throw refused("it is about another dial");
   if (ath !== await digest(expected.credential)) throw refused("it belongs to another credential");
   return accept;

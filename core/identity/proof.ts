@@ -17,11 +17,12 @@
  *   nonce already says when. A relay may use it to tell a device that its clock is wrong.
  */
 
-import { base64url, jwtVerify, SignJWT } from "jose";
+import { base64url, SignJWT } from "jose";
 import * as v from "valibot";
 import { TunnelError } from "../errors.ts";
 import { canonicalHost, DEFAULT_RELAY_PORT } from "../names.ts";
-import { type AgreementJwk, BASE64URL_32, importPublicKey, type PublicJwk } from "./keys.ts";
+import { type AgreementJwk, BASE64URL_32, type PublicJwk } from "./keys.ts";
+import { readStatement } from "./statement.ts";
 
 /** The JWS's `typ`: a signature made here is never one over a credential, nor the reverse. */
 export const PROOF_TYPE = "tunnel-proof+jwt";
@@ -96,21 +97,13 @@ export async function verifyProof(
   proof: string,
   expected: ProofExpectation,
 ): Promise<{ issuedAt: number }> {
-  if (proof.length > MAX_PROOF) {
-    throw refused(`it has ${proof.length} characters, ${MAX_PROOF} is the most`);
-  }
-  const key = await importPublicKey(expected.key);
-  let payload: unknown;
-  try {
-    // The clock is set to the epoch's start, because `nbf` and `exp` are no part of a proof.
-    const options = { algorithms: ["EdDSA"], typ: PROOF_TYPE, currentDate: new Date(0) };
-    payload = (await jwtVerify(proof, key, options)).payload;
-  } catch (cause) {
-    throw refused("it is malformed, or made with another key", cause);
-  }
-  const claims = v.safeParse(Claims, payload);
-  if (!claims.success) throw refused("its claims are not those of a proof");
-  const { nonce, aud, iat, ath } = claims.output;
+  const { nonce, aud, iat, ath } = await readStatement(proof, expected.key, {
+    name: "a proof",
+    typ: PROOF_TYPE,
+    most: MAX_PROOF,
+    claims: Claims,
+    refused,
+  });
   if (nonce !== expected.nonce) throw refused("it answers another session's nonce");
   if (!expected.audience(aud)) {
     throw refused(

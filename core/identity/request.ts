@@ -9,12 +9,13 @@
  * is for comparing them by another way than the request came.
  */
 
-import { base64url, errors, jwtVerify, SignJWT } from "jose";
+import { base64url, errors, SignJWT } from "jose";
 import * as v from "valibot";
 import { TunnelError } from "../errors.ts";
 import { parseDeviceId, parseOperatorName } from "../names.ts";
 import { CLOCK_TOLERANCE, type Role, splitSubject } from "./credential.ts";
 import { AgreementJwk, importPublicKey, PublicJwk } from "./keys.ts";
+import { signedPayload } from "./statement.ts";
 
 /** The JWS's `typ`: a signature made here is never one over a proof or a credential. */
 export const REQUEST_TYPE = "tunnel-request+jwt";
@@ -97,8 +98,7 @@ async function payloadOf(token: string): Promise<unknown> {
   if (!shown.success) throw malformed("it is cut off or garbled");
   const key = await importPublicKey(shown.output.cnf.jwk);
   try {
-    const options = { algorithms: ["EdDSA"], typ: REQUEST_TYPE, currentDate: new Date(0) };
-    return (await jwtVerify(token, key, options)).payload;
+    return await signedPayload(token, key, REQUEST_TYPE);
   } catch (cause) {
     if (!(cause instanceof errors.JOSEError)) throw cause;
     throw refused("it was altered, or not made with the key that it names", AGAIN, cause);
