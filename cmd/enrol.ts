@@ -22,8 +22,8 @@ const SELF_INVITE = 60_000;
  * The identity of a device (by its ID) or of this home's operator.
  *
  * A join string that this home has joined by is not used again, so that it may stay on the command
- * line of a service. Another one is, since whoever was revoked is invited again by one; where it is
- * no good the identity that there is may still be.
+ * line of a service. Another one is, since whoever was revoked is invited again by one; where that
+ * fails the identity that there is may still be good.
  *
  * @throws {TunnelError} `refused` when there is none and no way to get one
  */
@@ -49,7 +49,8 @@ export async function identityFor(
     try {
       return await enrol(context, join, signal);
     } catch (cause) {
-      if (!(cause instanceof TunnelError && cause.code === "refused")) throw cause;
+      // Used up; or the relay is away, which a member outlasts and a newcomer cannot.
+      if (!(cause instanceof TunnelError) || signal.aborted) throw cause;
       log.warn("the join string is not used", { why: cause.parts.state, identity: "as before" });
       return kept;
     }

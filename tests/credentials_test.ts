@@ -92,6 +92,13 @@ test("who was revoked and is invited again joins where its old identity still is
   const spent = await online(first);
   assert.equal(spent.kept, after.kept);
   assert.match(spent.stderr, /the join string is not used why="[^"]+" identity="as before"/);
+  // A relay that is away is waited for, whatever the string.
+  relay.kill("SIGKILL");
+  await relay.outcome();
+  await using device = tunnel(["device", "--id", "x"], {
+    env: { TUNNEL_HOME: `${dir.path}/device`, TUNNEL_JOIN: first },
+  });
+  await device.line(/no session with the relay/, "stderr");
 });
 
 test("`tunnel rotate` gives a running device new keys; who pinned the old one is told both", async () => {
