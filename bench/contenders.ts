@@ -9,6 +9,14 @@ export interface Contender {
   readonly name: string;
   /** The local port whose connections arrive at the target. */
   readonly port: number;
+  /** Its processes by role (service, relay, device, or the tool's own names); none without a tunnel. */
+  readonly processes: readonly Process[];
+}
+
+/** A process of a contender. */
+export interface Process {
+  readonly role: string;
+  readonly pid: number;
 }
 
 /** All that are wanted, running. */
@@ -23,8 +31,8 @@ type Starter = (start: StartContext) => Promise<number>;
 interface StartContext {
   readonly target: number;
   readonly home: string;
-  /** Keeps a process until the field goes. */
-  readonly keep: (running: Running) => Running;
+  /** Keeps a process of this role until the field goes. */
+  readonly keep: (role: string, running: Running) => Running;
 }
 
 const STARTERS: Record<string, Starter> = {
@@ -59,11 +67,15 @@ export async function startField(names: readonly string[], target: number): Prom
   const home = stack.use(await tempDir());
   const contenders: Contender[] = [];
   const failures = new Map<string, string>();
-  const keep = (running: Running) => stack.use(running);
   for (const name of names) {
+    const processes: Process[] = [];
+    const keep = (role: string, running: Running) => {
+      processes.push({ role, pid: running.pid });
+      return stack.use(running);
+    };
     try {
       const port = await STARTERS[name]!({ target, home: home.path, keep });
-      contenders.push({ name, port });
+      contenders.push({ name, port, processes });
     } catch (error) {
       failures.set(name, `it did not start: ${error}`);
     }
@@ -79,11 +91,14 @@ async function tunnelOver(
 ): Promise<number> {
   // A relay of its own, so that one contender's leftovers are not another's load.
   const env = { TUNNEL_HOME: `${home}/${tunnel.name}-${transport}`, TUNNEL_TRANSPORT: transport };
-  const relay = keep(tunnel(["relay", "--listen", `${HOST}:0`], { env }));
+  const relay = keep("relay", tunnel(["relay", "--listen", `${HOST}:0`], { env }));
   await relay.line(/^relay ready /m);
-  const device = keep(tunnel(["device", "--id", "bench", "--allow", String(target)], { env }));
+  const device = keep(
+    "device",
+    tunnel(["device", "--id", "bench", "--allow", String(target)], { env }),
+  );
   await device.line(/^device bench online /m);
-  const service = keep(tunnel(["connect", "bench", String(target)], { env }));
+  const service = keep("service", tunnel(["connect", "bench", String(target)], { env }));
   return Number(await service.line(/^listening \S+:(\d+) -> /m));
 }
 
@@ -115,6 +130,7 @@ async function bare(
   await Deno.writeTextFile(trusted, root);
   const command = [Deno.execPath(), "run", "-A", "--quiet", "--no-check", main];
   const running = keep(
+    role,
     new Running([...command, kind, role, certificates, ...ports.map(String)], {
       env: { DENO_CERT: trusted },
     }),

@@ -11,8 +11,8 @@
 import { parseArgs } from "node:util";
 import { describe, TunnelError } from "../core/errors.ts";
 import { parseCount } from "../cmd/parse.ts";
-import { NAMES, startField } from "./contenders.ts";
-import { measure, type Row } from "./measure.ts";
+import { type Field, NAMES, startField } from "./contenders.ts";
+import type { Row } from "./measure.ts";
 import { conditions, formatJson, formatTable } from "./report.ts";
 import { connections } from "./suites/connections.ts";
 import { latency } from "./suites/latency.ts";
@@ -49,15 +49,19 @@ async function run(
   rounds: number,
 ): Promise<Row[]> {
   const progress = (text: string) => console.error(text);
-  using target = startTarget();
-  progress(`starting ${names.join(", ")}`);
-  await using field = await startField(names, target.port);
-  for (const [name, why] of field.failures) progress(`${name} failed: ${why}`);
+  await using ground = new AsyncDisposableStack();
+  let started: Promise<Field> | undefined;
+  const field = () =>
+    started ??= (async () => {
+      const target = ground.use(startTarget());
+      progress(`starting ${names.join(", ")}`);
+      const field = ground.use(await startField(names, target.port));
+      for (const [name, why] of field.failures) progress(`${name} failed: ${why}`);
+      return field;
+    })();
   const rows: Row[] = [];
   for (const suite of suites) {
-    for (const work of SUITES[suite]!({ quick })) {
-      rows.push(...await measure(work, { suite, field, rounds, progress }));
-    }
+    rows.push(...await SUITES[suite]!({ suite, quick, rounds, names, progress, field }));
   }
   return rows;
 }

@@ -38,13 +38,14 @@ export async function measure(work: Case, options: MeasureOptions): Promise<Row[
   const figures = new Map(field.contenders.map(({ name }) => [name, [] as number[][]]));
   const failures = new Map(field.failures);
   for (let round = 0; round <= rounds; round++) {
-    for (const { name, port } of field.contenders) {
+    for (const contender of field.contenders) {
+      const { name } = contender;
       if (failures.has(name)) continue;
       const what = round === 0 ? "warm-up" : `round ${round} of ${rounds}`;
       progress(`${work.name}: ${name}, ${what}`);
       try {
-        if (round === 0) await work.warmUp(port);
-        else figures.get(name)!.push(await work.run(port));
+        if (round === 0) await work.warmUp(contender);
+        else figures.get(name)!.push(await work.run(contender));
       } catch (error) {
         failures.set(name, describe(error));
         progress(`${work.name}: ${name} failed: ${describe(error)}`);

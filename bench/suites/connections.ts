@@ -1,7 +1,7 @@
 /** How many short connections pass in a second: opened, one byte echoed, closed. */
 
 import { encodeOrder, Order, ORDER_LENGTH, readFull, writeAll } from "../target.ts";
-import { type Case, type Suite, withConnections } from "./suite.ts";
+import { type Case, onField, withConnections } from "./suite.ts";
 
 /** How many connections are made in all, by how many are open at once. */
 const COUNTS: readonly { atOnce: number; count: number; quick: number }[] = [
@@ -13,20 +13,21 @@ const WARM_UP = 100;
 const REQUEST = new Uint8Array(ORDER_LENGTH + 1);
 REQUEST.set(encodeOrder(Order.echo));
 
-export const connections: Suite = ({ quick }) =>
+export const connections = onField(({ quick }) =>
   COUNTS.map(({ atOnce, ...counts }): Case => {
     const count = quick ? counts.quick : counts.count;
     return {
       name: `connections, ${atOnce} at once`,
       metrics: [{ name: "", unit: "1/s", better: "more" }],
-      async warmUp(port) {
+      async warmUp({ port }) {
         await open(port, atOnce, Math.max(atOnce, WARM_UP));
       },
-      async run(port) {
+      async run({ port }) {
         return [count / await open(port, atOnce, count)];
       },
     };
-  });
+  })
+);
 
 /** Makes the connections and says how many seconds that took. */
 async function open(port: number, atOnce: number, count: number): Promise<number> {

@@ -2,26 +2,26 @@
 
 import { encodeOrder, Order, readFull, writeAll } from "../target.ts";
 import { median, percentile } from "../statistics.ts";
-import { type Suite, withConnections } from "./suite.ts";
+import { onField, withConnections } from "./suite.ts";
 
 const SIZE = 64;
 const ROUND_TRIPS = 2_000;
 const WARM_UP = 200;
 
-export const latency: Suite = () => [{
+export const latency = onField(() => [{
   name: `round trip, ${SIZE} bytes`,
   metrics: [
     { name: "median", unit: "µs", better: "less" },
     { name: "p99", unit: "µs", better: "less" },
   ],
-  async warmUp(port) {
+  async warmUp({ port }) {
     await roundTrips(port, WARM_UP);
   },
-  async run(port) {
+  async run({ port }) {
     const all = await roundTrips(port, ROUND_TRIPS);
     return [median(all), percentile(all, 0.99)];
   },
-}];
+}]);
 
 /** One after the other on one connection; microseconds each. */
 async function roundTrips(port: number, count: number): Promise<number[]> {

@@ -1,6 +1,8 @@
 /** What a suite is made of. */
 
 import { withDeadline } from "../../core/deadline.ts";
+import type { Contender, Field } from "../contenders.ts";
+import { measure, type Row } from "../measure.ts";
 
 /** Milliseconds that one run of a case may take. */
 const TIMEOUT = 120_000;
@@ -17,12 +19,37 @@ export interface Case {
   readonly name: string;
   readonly metrics: readonly Metric[];
   /** A short run whose figures are thrown away. */
-  warmUp(port: number): Promise<void>;
+  warmUp(contender: Contender): Promise<void>;
   /** One figure for each metric. @throws when the contender does not do its work */
-  run(port: number): Promise<number[]>;
+  run(contender: Contender): Promise<number[]>;
 }
 
-export type Suite = (options: { quick: boolean }) => Case[];
+/** What a suite is run with. */
+export interface SuiteOptions {
+  /** The name it was asked for by. */
+  readonly suite: string;
+  readonly quick: boolean;
+  readonly rounds: number;
+  /** The names of the contenders that are wanted. */
+  readonly names: readonly string[];
+  /** Told of what is going on. */
+  readonly progress: (text: string) => void;
+  /** The contenders, running on loopback: started by the first suite that asks. */
+  readonly field: () => Promise<Field>;
+}
+
+/** Measures one subject. */
+export type Suite = (options: SuiteOptions) => Promise<Row[]>;
+
+/** A suite of cases that each contender on loopback runs in turn. */
+export function onField(cases: (options: { quick: boolean }) => Case[]): Suite {
+  return async (options) => {
+    const field = await options.field();
+    const rows: Row[] = [];
+    for (const work of cases(options)) rows.push(...await measure(work, { ...options, field }));
+    return rows;
+  };
+}
 
 /**
  * Runs `work` on connections of its own, which are closed after it, however it ends.

@@ -1,28 +1,28 @@
 /** How fast bytes move: up to the device and down from it, over one connection and over eight. */
 
 import { encodeOrder, give, Order, readFull, take, writeAll } from "../target.ts";
-import { type Case, type Suite, withConnections } from "./suite.ts";
+import { type Case, onField, withConnections } from "./suite.ts";
 
 const MIB = 1024 * 1024;
 const STREAMS = [1, 8];
 /** The part of a run's bytes that a warm-up moves. */
 const WARM_UP = 1 / 8;
 
-export const throughput: Suite = ({ quick }) => {
+export const throughput = onField(({ quick }) => {
   const bytes = (quick ? 128 : 512) * MIB;
   return (["up", "down"] as const).flatMap((direction) =>
     STREAMS.map((streams): Case => ({
       name: `${direction}, ${streams} ${streams === 1 ? "stream" : "streams"}`,
       metrics: [{ name: "", unit: "MiB/s", better: "more" }],
-      async warmUp(port) {
+      async warmUp({ port }) {
         await move(port, direction, streams, bytes * WARM_UP);
       },
-      async run(port) {
+      async run({ port }) {
         return [bytes / MIB / await move(port, direction, streams, bytes)];
       },
     }))
   );
-};
+});
 
 /** Moves the bytes, in equal parts, and says how many seconds that took. */
 async function move(
