@@ -1,52 +1,32 @@
 /** Reading exact amounts from a stream of chunks, and small helpers on bytes. */
 
+import { BlockReader } from "./block_reader.ts";
 import { TunnelError } from "./errors.ts";
 
 const EMPTY = new Uint8Array(0);
 
-/**
- * Reads exact numbers of bytes from a readable stream and gives back what is left over. It owns the
- * stream's reader from construction until {@linkcode ByteReader.cancel} or the end.
- */
+/** Reads exact numbers of bytes from a readable stream, whose reader it owns. */
 export class ByteReader {
-  readonly #readable: ReadableStream<Uint8Array>;
-  #reader: ReadableStreamDefaultReader<Uint8Array>;
+  readonly #blocks: BlockReader;
   #chunk: Uint8Array = EMPTY;
-  #received = 0;
 
   constructor(readable: ReadableStream<Uint8Array>) {
-    this.#readable = readable;
-    this.#reader = readable.getReader();
+    this.#blocks = new BlockReader(readable);
   }
 
   /** Bytes that have come, whether they were asked for or not. */
   get received(): number {
-    return this.#received;
-  }
-
-  /** The next chunk, whatever its size; null at the end. */
-  async read(): Promise<Uint8Array | null> {
-    if (this.#chunk.length > 0) {
-      const chunk = this.#chunk;
-      this.#chunk = EMPTY;
-      return chunk;
-    }
-    for (;;) {
-      const { value, done } = await this.#reader.read();
-      if (done) return null;
-      this.#received += value.length;
-      if (value.length > 0) return value;
-    }
+    return this.#blocks.received;
   }
 
   /**
-   * Exactly `length` bytes; null when the stream ends before the first of them. The result may
-   * share memory with what was read, and stays valid.
+   * Exactly `length` bytes, valid until the next read; null when the stream ends before the first of
+   * them.
    *
    * @throws {TunnelError} `reset` when the stream ends half-way
    */
   async readExactly(length: number): Promise<Uint8Array | null> {
-    const first = await this.read();
+    const first = await this.#next();
     if (first === null) return null;
     if (first.length >= length) {
       this.#chunk = first.subarray(length);
@@ -56,7 +36,7 @@ export class ByteReader {
     whole.set(first);
     let filled = first.length;
     while (filled < length) {
-      const chunk = await this.read();
+      const chunk = await this.#next();
       if (chunk === null) {
         throw new TunnelError("reset", {
           action: "read",
@@ -71,49 +51,28 @@ export class ByteReader {
     return whole;
   }
 
-  /**
-   * Waits until there is something to read, which stays to be read: true for bytes, false for the end
-   * of the stream. Nothing else may read meanwhile; when the signal fires it may again.
-   *
-   * @throws the stream's error, or anything once the signal has fired
-   */
+  /** {@linkcode BlockReader.ready}. */
   async ready(signal: AbortSignal): Promise<boolean> {
-    if (this.#chunk.length > 0) return true;
-    // A read cannot be taken back, but a reader can: the stream keeps what it has not handed over.
-    const stop = () => {
-      this.#reader.releaseLock();
-      this.#reader = this.#readable.getReader();
-    };
-    signal.addEventListener("abort", stop, { once: true });
-    try {
-      for (;;) {
-        const { value, done } = await this.#reader.read();
-        if (done) return false;
-        if (value.length === 0) continue;
-        this.#chunk = value;
-        return true;
-      }
-    } finally {
-      signal.removeEventListener("abort", stop);
-    }
+    return this.#chunk.length > 0 || await this.#blocks.ready(signal);
   }
 
-  /** Gives the stream up, and with it what was read of it but not used. */
-  detach(): Uint8Array {
-    const rest = this.#chunk;
+  /** Gives the stream up, for reading on in blocks from what was not used. */
+  detach(): BlockReader {
+    this.#blocks.putBack(this.#chunk);
     this.#chunk = EMPTY;
-    this.#reader.releaseLock();
-    return rest;
+    return this.#blocks;
   }
 
   /** Tells the writer that nothing more will be read. Never rejects. */
   async cancel(reason?: unknown): Promise<void> {
     this.#chunk = EMPTY;
-    try {
-      await this.#reader.cancel(reason);
-    } catch {
-      // The stream has failed already: there is nobody left to tell.
-    }
+    await this.#blocks.cancel(reason);
+  }
+
+  async #next(): Promise<Uint8Array | null> {
+    const chunk = this.#chunk;
+    this.#chunk = EMPTY;
+    return chunk.length > 0 ? chunk : await this.#blocks.read();
   }
 }
 

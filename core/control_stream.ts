@@ -1,7 +1,7 @@
 /** A stream of messages with a schema at each end; the form of control streams and dials. */
 
 import type * as v from "valibot";
-import { BlockReader } from "./block_reader.ts";
+import type { BlockReader } from "./block_reader.ts";
 import { ByteReader } from "./bytes.ts";
 import { untilAborted, withDeadline } from "./deadline.ts";
 import { toTunnelError, TunnelError } from "./errors.ts";
@@ -104,20 +104,10 @@ export class MessageStream {
     }
   }
 
-  /** Gives up the stream, and with it what was read but not used. */
-  detach(): { reader: ByteReader; writable: WritableStream<Uint8Array> } {
+  /** Gives up the stream, for copying from where its messages ended. */
+  detach(): { reader: BlockReader; writable: WritableStream<Uint8Array> } {
     this.#writer.releaseLock();
-    return { reader: this.#reader, writable: this.#stream.writable };
-  }
-
-  /** Gives up the stream for copying in blocks. */
-  detachBlocks(): { reader: BlockReader; writable: WritableStream<Uint8Array> } {
-    this.#writer.releaseLock();
-    const rest = this.#reader.detach();
-    return {
-      reader: new BlockReader(this.#stream.readable, rest),
-      writable: this.#stream.writable,
-    };
+    return { reader: this.#reader.detach(), writable: this.#stream.writable };
   }
 
   /** Ends both directions in order, after what was sent. Never rejects. */

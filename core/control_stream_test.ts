@@ -23,7 +23,7 @@ test("work that is done leaves every byte to be read", async () => {
   }
   // And again, with bytes behind it that go to whoever copies the stream.
   assert.is(await near.meanwhile("wait", () => Promise.resolve(1)), 1);
-  const { reader } = near.detachBlocks();
+  const { reader } = near.detach();
   await far.send({ say: "three" });
   const expected = encodeMessage({ say: "three" });
   let got = 0;

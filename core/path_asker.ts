@@ -62,7 +62,7 @@ export class PathAsker {
       for (let offers = 1;; offers++) {
         const made = await this.#offer(link, device, target, peer, options);
         if ("stream" in made) {
-          const { reader, writable } = made.stream.detachBlocks();
+          const { reader, writable } = made.stream.detach();
           const { established } = made;
           const path = new Path({ reader, writable, keys: established.keys, onEnd: release });
           return { path, established };

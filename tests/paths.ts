@@ -36,7 +36,7 @@ export async function streamPair(): Promise<{ near: Stream; far: Stream; session
 }
 
 export function pathOver({ readable, writable }: Stream, keys: PathKeys): Path {
-  return new Path({ reader: new BlockReader(readable, new Uint8Array(0)), writable, keys });
+  return new Path({ reader: new BlockReader(readable), writable, keys });
 }
 
 function keys(send: Uint8Array, receive: Uint8Array): PathKeys {

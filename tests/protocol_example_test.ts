@@ -236,7 +236,7 @@ function speaker(stream: Stream, keys: Transport, announce: boolean): [Channel, 
   const said: string[] = [];
   const none = new Uint8Array(0);
   const path = new Path({
-    reader: new BlockReader(stream.readable, none),
+    reader: new BlockReader(stream.readable),
     writable: stream.writable,
     keys: {
       send: {

@@ -28,6 +28,9 @@ export const INITIAL_WINDOW = 256 * 1024;
 /** Bytes that a receive window grows to by default. */
 export const DEFAULT_MAX_WINDOW = 16 * 1024 * 1024;
 
+/** Bytes of data that share a write with other records. */
+const MAX_SHARED = 16 * 1024;
+
 export interface ChannelOptions {
   /**
    * The largest receive window, bytes; also the most that this end holds for a slow reader.
@@ -204,21 +207,26 @@ export class Channel implements Duplex {
     }
   }
 
-  /** Sends what is due first; undefined when nothing is. */
+  /** Sends what is due, as much of it in one write as is small; undefined when nothing is. */
   #sendNext(path: Path): Promise<void> | undefined {
+    const records: (readonly Uint8Array[])[] = [];
     if (this.#ackDue && !this.#failure) {
       this.#ackDue = false;
-      return path.send(encodeAck(this.received, this.#receive.limit));
+      records.push([encodeAck(this.received, this.#receive.limit)]);
     }
     if (this.#lastDue) {
       if (this.#lastSent) return undefined;
       this.#lastSent = true;
-      return path.send(this.#lastDue).then(() => this.#leave(path));
+      return path.sendAll([...records, [this.#lastDue]]).then(() => this.#leave(path));
     }
-    const next = this.#send.next();
-    if (next) return path.send(dataHeader(next.position, next.blocked), ...next.parts);
-    if (this.#send.takeEnd()) return path.send(encodeFin(this.#send.total));
-    return undefined;
+    // A full record fills the memory and the frame that it is sent in by itself.
+    if (records.length === 0 || this.#send.sendable <= MAX_SHARED) {
+      const next = this.#send.next();
+      if (next) records.push([dataHeader(next.position, next.blocked), ...next.parts]);
+      const isShort = !next || next.length <= MAX_SHARED;
+      if (isShort && this.#send.takeEnd()) records.push([encodeFin(this.#send.total)]);
+    }
+    return records.length > 0 ? path.sendAll(records) : undefined;
   }
 
   #handle(path: Path, bytes: Uint8Array): void {

@@ -72,19 +72,31 @@ export class Path {
     this.#onEnd = onEnd ?? (() => {});
   }
 
+  /** Sends one record, given in parts, as {@linkcode Path.sendAll} does. */
+  send(...parts: readonly Uint8Array[]): Promise<void> {
+    return this.sendAll([parts]);
+  }
+
   /**
-   * Sends a record; the parts may be used again as soon as this returns its promise. One at a time.
+   * Sends records, each in parts, in one write; the parts may be used again as soon as this returns
+   * its promise. One call at a time.
    *
    * @throws {TunnelError} `reset` when the stream has failed
    */
-  async send(...parts: readonly Uint8Array[]): Promise<void> {
-    const length = parts.reduce((sum, part) => sum + part.length, TAG);
-    const room = takeRoom(PREFIX + length, 0);
-    const record = room.subarray(0, PREFIX + length);
-    new DataView(room.buffer).setUint32(0, length);
-    this.#keys.send.seal(parts, record, PREFIX);
+  async sendAll(records: readonly (readonly Uint8Array[])[]): Promise<void> {
+    const lengths = records.map((parts) => parts.reduce((sum, part) => sum + part.length, TAG));
+    const length = lengths.reduce((sum, one) => sum + PREFIX + one, 0);
+    const room = takeRoom(length, 0);
+    const view = new DataView(room.buffer);
+    let at = 0;
+    records.forEach((parts, i) => {
+      view.setUint32(at, lengths[i]!);
+      const end = at + PREFIX + lengths[i]!;
+      this.#keys.send.seal(parts, room.subarray(0, end), at + PREFIX);
+      at = end;
+    });
     try {
-      await this.#writer.write(record);
+      await this.#writer.write(room.subarray(0, length));
     } catch (cause) {
       throw lost("it failed", cause);
     }

@@ -12,6 +12,7 @@ const MAX_UNSENT = 2 * MAX_DATA;
 /** Bytes to send, at their position in the direction. */
 export interface Outgoing {
   readonly position: number;
+  readonly length: number;
   /** Valid until the next acknowledgement. */
   readonly parts: readonly Uint8Array<ArrayBuffer>[];
   /** They use the last of the credit. */
@@ -51,6 +52,11 @@ export class SendSide {
     return this.#buffer.end;
   }
 
+  /** Bytes that credit lets go now; what {@linkcode SendSide.next} takes at most. */
+  get sendable(): number {
+    return Math.max(0, Math.min(this.#buffer.end, this.#limit) - this.#cursor);
+  }
+
   /** Takes the bytes, as soon as there is room for them. */
   async write(bytes: Uint8Array): Promise<void> {
     for (let at = 0; at < bytes.length;) {
@@ -79,14 +85,13 @@ export class SendSide {
   /** Takes the next bytes to send, as far as credit goes; undefined when there are none. */
   next(): Outgoing | undefined {
     const position = this.#cursor;
-    const most = Math.min(this.#buffer.end, this.#limit) - position;
-    if (most <= 0) return undefined;
-    const length = Math.min(most, MAX_DATA);
+    const length = Math.min(this.sendable, MAX_DATA);
+    if (length === 0) return undefined;
     const parts = this.#buffer.slice(position, length);
     this.#cursor += length;
     this.#highest = Math.max(this.#highest, this.#cursor);
     this.#makeRoom();
-    return { position, parts, blocked: this.#cursor === this.#limit };
+    return { position, length, parts, blocked: this.#cursor === this.#limit };
   }
 
   /** True, once on each path, when the end is the next to send. */

@@ -41,6 +41,8 @@ export const DEVICE_VALIDITY = 30 * 86_400_000;
 export const OPERATOR_VALIDITY = 12 * 3_600_000;
 /** Milliseconds by which the issuer's clock and the verifier's may differ: 5 minutes. */
 export const CLOCK_TOLERANCE = 5 * 60_000;
+/** Verified credentials that a {@linkcode Verifier} remembers. */
+const MAX_KNOWN = 1_024;
 
 export type Role = "device" | "operator";
 
@@ -163,6 +165,7 @@ const Claims = v.object({
   iss: v.string(),
   sub: v.string(),
   iat: v.number(),
+  nbf: v.number(),
   // The last second that a date can be (ECMA-262, "Time Values").
   exp: v.pipe(v.number(), v.maxValue(8.64e12)),
   jti: v.pipe(v.string(), v.minLength(1), v.maxLength(64)),
@@ -176,6 +179,8 @@ const Claims = v.object({
  */
 export class Verifier {
   readonly #authority: PublicJwk;
+  /** Signed and well formed; whether their time has come is asked each time. Used last comes last. */
+  readonly #known = new Map<string, Known>();
   #key?: Promise<[key: CryptoKey, issuer: string]>;
 
   /** @throws {TunnelError} `usage` when it is not an Ed25519 public key */
@@ -186,6 +191,8 @@ export class Verifier {
   /** @throws {TunnelError} `refused`: expired, not yet valid, of another fleet, altered, malformed */
   async verify(token: string, options: VerifyOptions = {}): Promise<Principal> {
     const { now = Date.now(), expiryTolerance = CLOCK_TOLERANCE } = options;
+    const known = this.#known.get(token);
+    if (known && isTimely(known, now, expiryTolerance)) return this.#remember(token, known);
     checkForm(token);
     this.#key ??= Promise.all([importPublicKey(this.#authority), thumbprint(this.#authority)]);
     const [key, issuer] = await this.#key;
@@ -207,10 +214,10 @@ export class Verifier {
     if (!claims.success || !role || !name) {
       throw refused("its claims are not those of a credential");
     }
-    const { iss, iat, exp, jti, cnf, kex } = claims.output;
+    const { iss, iat, nbf, exp, jti, cnf, kex } = claims.output;
     if (iss !== issuer) throw otherFleet();
     if (now >= exp * 1_000 + expiryTolerance) throw expired(exp, now);
-    return {
+    const principal = {
       role,
       name,
       key: cnf.jwk,
@@ -219,7 +226,26 @@ export class Verifier {
       issuedAt: iat * 1_000,
       expiresAt: exp * 1_000,
     };
+    return this.#remember(token, { principal, notBefore: nbf * 1_000 });
   }
+
+  #remember(token: string, known: Known): Principal {
+    this.#known.delete(token);
+    this.#known.set(token, known);
+    if (this.#known.size > MAX_KNOWN) this.#known.delete(this.#known.keys().next().value!);
+    return known.principal;
+  }
+}
+
+/** A credential whose signature was verified. */
+interface Known {
+  readonly principal: Principal;
+  /** Milliseconds since the epoch. */
+  readonly notBefore: number;
+}
+
+function isTimely({ principal, notBefore }: Known, now: number, expiryTolerance: number): boolean {
+  return now >= notBefore - CLOCK_TOLERANCE && now < principal.expiresAt + expiryTolerance;
 }
 
 /**

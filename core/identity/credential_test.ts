@@ -124,6 +124,25 @@ for (
   });
 }
 
+test("a signature is verified once, and no other token passes for a known one", async () => {
+  const fresh = new Verifier(authority.publicJwk);
+  await fresh.verify(token, { now: NOW });
+  const { verify } = crypto.subtle;
+  let verified = 0;
+  crypto.subtle.verify = (...args: Parameters<typeof verify>) => {
+    verified++;
+    return verify.apply(crypto.subtle, args);
+  };
+  try {
+    assert.is((await fresh.verify(token, { now: NOW })).name, "pi-7");
+    assert.is(verified, 0);
+    const altered = token.slice(0, -2) + (token.endsWith("AA") ? "BA" : "AA");
+    assert.is((await failure(() => fresh.verify(altered, { now: NOW }))).code, "refused");
+  } finally {
+    crypto.subtle.verify = verify;
+  }
+});
+
 const end = NOW + HOUR;
 test("the clocks may differ by the tolerance, at both ends", async () => {
   await verifier.verify(token, { now: NOW - CLOCK_TOLERANCE });

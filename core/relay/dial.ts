@@ -66,7 +66,7 @@ export async function handleDial(stream: Stream, context: DialContext): Promise<
       return await Promise.all([near.close(), far.close()]).then(() => {});
     }
     const { traffic } = place;
-    const carried = await splice(near.detachBlocks(), far.detachBlocks(), {
+    const carried = await splice(near.detach(), far.detach(), {
       signal: admission.signal,
       traffic,
     });

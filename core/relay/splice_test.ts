@@ -136,7 +136,8 @@ async function joined(read: string): Promise<[End, Side]> {
   const [outside, relay] = memoryPair();
   const stream = await outside.openStream();
   const { value } = await relay.incoming.getReader().read();
-  const reader = new BlockReader(value!.readable, bytes(read));
+  const reader = new BlockReader(value!.readable);
+  reader.putBack(bytes(read));
   return [new End(outside, stream), { reader, writable: value!.writable }];
 }
 

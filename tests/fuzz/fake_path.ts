@@ -18,8 +18,8 @@ export class FakePath {
 
   // What a channel calls.
 
-  send(...parts: readonly Uint8Array[]): Promise<void> {
-    if (!this.closed) this.sent.push(concat(parts));
+  sendAll(records: readonly (readonly Uint8Array[])[]): Promise<void> {
+    if (!this.closed) this.sent.push(...records.map(concat));
     return Promise.resolve();
   }
 

@@ -76,7 +76,7 @@ const path: Target = {
   async check(input) {
     const opening = new CipherState(KEY);
     const path = new Path({
-      reader: new BlockReader(chunked(input), EMPTY),
+      reader: new BlockReader(chunked(input)),
       writable: new WritableStream(),
       keys: {
         send: { seal: () => {} },
