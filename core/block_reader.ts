@@ -1,6 +1,8 @@
 /** Reading a stream in blocks without an allocation for each, where the stream can do that. */
 
 import { BLOCK, giveBlock, takeBlock } from "./blocks.ts";
+import { untilAborted } from "./deadline.ts";
+import type { DirectStream, Stream } from "./transport.ts";
 
 /**
  * Bytes that the first read takes at most. A read that waits holds its memory, so what says little
@@ -17,19 +19,16 @@ const PATIENCE = 64;
  * read takes up to 128 KiB once that much comes.
  */
 export class BlockReader {
-  readonly #readable: ReadableStream<Uint8Array>;
-  #byob?: ReadableStreamBYOBReader;
-  #plain?: ReadableStreamDefaultReader<Uint8Array>;
-  /** Of the last read, and for the next one. */
-  #buffer = NONE;
+  readonly #source: Source;
   #size = LEAST;
   #smallReads = 0;
   #first: Uint8Array | null = null;
   #received = 0;
+  /** A read that a {@linkcode BlockReader.ready} has left under way. */
+  #pending?: Promise<Uint8Array | null>;
 
-  constructor(readable: ReadableStream<Uint8Array>) {
-    this.#readable = readable;
-    this.#lock();
+  constructor({ readable, direct }: Pick<Stream, "readable" | "direct">) {
+    this.#source = direct ? new DirectSource(direct) : sourceOf(readable);
   }
 
   /** Bytes that have come. */
@@ -43,9 +42,10 @@ export class BlockReader {
     this.#first = null;
     if (first) return first;
     for (;;) {
-      const value = this.#plain ? await this.#readChunk() : await this.#readInto();
+      const value = await (this.#pending ??= this.#source.read(this.#size));
+      this.#pending = undefined;
       if (value === null) return null;
-      this.#received += value.length;
+      this.#note(value.length);
       if (value.length > 0) return value;
     }
   }
@@ -62,78 +62,120 @@ export class BlockReader {
    * @throws the stream's error, or anything once the signal has fired
    */
   async ready(signal: AbortSignal): Promise<boolean> {
-    // A read cannot be taken back, but a reader can: the stream keeps what it has not handed over.
-    const stop = () => {
-      (this.#byob ?? this.#plain)!.releaseLock();
-      this.#lock();
-    };
-    signal.addEventListener("abort", stop, { once: true });
-    try {
-      this.#first = await this.read();
-      return this.#first !== null;
-    } finally {
-      signal.removeEventListener("abort", stop);
-    }
+    if (this.#first) return true;
+    this.#pending ??= this.#source.read(this.#size);
+    return await untilAborted(this.#pending, signal, "wait for bytes") !== null;
   }
 
   /** Tells the writer that nothing more will be read. Never rejects. */
   async cancel(reason?: unknown): Promise<void> {
     this.#first = null;
     try {
-      await (this.#byob ?? this.#plain)!.cancel(reason);
+      await this.#source.cancel(reason);
     } catch {
       // The stream has failed already: there is nobody left to tell.
     }
   }
 
-  #lock(): void {
-    try {
-      this.#byob = this.#readable.getReader({ mode: "byob" });
-    } catch (cause) {
-      // A stream of chunks, not of bytes, says so with a TypeError.
-      if (!(cause instanceof TypeError) || this.#readable.locked) throw cause;
-      this.#plain = this.#readable.getReader();
-    }
-  }
-
-  async #readChunk(): Promise<Uint8Array | null> {
-    const { value, done } = await this.#plain!.read();
-    return done ? null : value;
-  }
-
-  async #readInto(): Promise<Uint8Array | null> {
-    const buffer = this.#fit();
-    this.#buffer = NONE;
-    const { value, done } = await this.#byob!.read(buffer);
-    // The memory itself moves through the stream and comes back with what was read.
-    if (value) this.#buffer = new Uint8Array(value.buffer);
-    if (done) {
-      this.#release();
-      return null;
-    }
-    this.#note(value.length);
-    return value;
-  }
-
-  /** Memory of the right size for the next read: that of the last one if it will do. */
-  #fit(): Uint8Array<ArrayBuffer> {
-    if (this.#buffer.length === this.#size) return this.#buffer;
-    this.#release();
-    return this.#size === BLOCK ? takeBlock() : new Uint8Array(this.#size);
-  }
-
-  #release(): void {
-    if (this.#buffer.length > 0) giveBlock(this.#buffer);
-    this.#buffer = NONE;
-  }
-
   #note(length: number): void {
+    this.#received += length;
     if (length === this.#size) this.#size = Math.min(this.#size * GROWTH, BLOCK);
     this.#smallReads = length <= LEAST ? this.#smallReads + 1 : 0;
     if (this.#smallReads < PATIENCE) return;
     this.#smallReads = 0;
     this.#size = LEAST;
   }
+}
+
+/** A way to read a stream. */
+interface Source {
+  /** Up to about `size` bytes, valid until the next call; null at the end. */
+  read(size: number): Promise<Uint8Array | null>;
+  cancel(reason: unknown): Promise<void> | void;
+}
+
+class DirectSource implements Source {
+  readonly #stream: DirectStream;
+  #memory = NONE;
+
+  constructor(stream: DirectStream) {
+    this.#stream = stream;
+  }
+
+  async read(size: number): Promise<Uint8Array | null> {
+    const memory = this.#memory = fit(this.#memory, size);
+    const count = await this.#stream.read(memory);
+    if (count !== null) return memory.subarray(0, count);
+    this.#memory = drop(memory);
+    return null;
+  }
+
+  cancel(): void {
+    this.#stream.cancel();
+  }
+}
+
+/** Brings its own memory, which moves through the stream and comes back with what was read. */
+class ByteSource implements Source {
+  readonly #reader: ReadableStreamBYOBReader;
+  #memory = NONE;
+
+  constructor(reader: ReadableStreamBYOBReader) {
+    this.#reader = reader;
+  }
+
+  async read(size: number): Promise<Uint8Array | null> {
+    const memory = fit(this.#memory, size);
+    this.#memory = NONE;
+    const { value, done } = await this.#reader.read(memory);
+    if (value) this.#memory = new Uint8Array(value.buffer);
+    if (!done) return value;
+    this.#memory = drop(this.#memory);
+    return null;
+  }
+
+  cancel(reason: unknown): Promise<void> {
+    return this.#reader.cancel(reason);
+  }
+}
+
+class ChunkSource implements Source {
+  readonly #reader: ReadableStreamDefaultReader<Uint8Array>;
+
+  constructor(reader: ReadableStreamDefaultReader<Uint8Array>) {
+    this.#reader = reader;
+  }
+
+  async read(): Promise<Uint8Array | null> {
+    const { value, done } = await this.#reader.read();
+    return done ? null : value;
+  }
+
+  cancel(reason: unknown): Promise<void> {
+    return this.#reader.cancel(reason);
+  }
+}
+
+function sourceOf(readable: ReadableStream<Uint8Array>): Source {
+  try {
+    return new ByteSource(readable.getReader({ mode: "byob" }));
+  } catch (cause) {
+    // A stream of chunks, not of bytes, says so with a TypeError.
+    if (!(cause instanceof TypeError) || readable.locked) throw cause;
+    return new ChunkSource(readable.getReader());
+  }
+}
+
+/** Memory of `size` bytes: that of the last read if it will do. */
+function fit(memory: Uint8Array<ArrayBuffer>, size: number): Uint8Array<ArrayBuffer> {
+  if (memory.length === size) return memory;
+  drop(memory);
+  return size === BLOCK ? takeBlock() : new Uint8Array(size);
+}
+
+function drop(memory: Uint8Array<ArrayBuffer>): Uint8Array<ArrayBuffer> {
+  if (memory.length > 0) giveBlock(memory);
+  return NONE;
 }
 
 const NONE = new Uint8Array(0);

@@ -2,16 +2,17 @@
 
 import { BlockReader } from "./block_reader.ts";
 import { TunnelError } from "./errors.ts";
+import type { Stream } from "./transport.ts";
 
 const EMPTY = new Uint8Array(0);
 
-/** Reads exact numbers of bytes from a readable stream, whose reader it owns. */
+/** Reads exact numbers of bytes from a stream, whose reading direction it owns. */
 export class ByteReader {
   readonly #blocks: BlockReader;
   #chunk: Uint8Array = EMPTY;
 
-  constructor(readable: ReadableStream<Uint8Array>) {
-    this.#blocks = new BlockReader(readable);
+  constructor(stream: Pick<Stream, "readable" | "direct">) {
+    this.#blocks = new BlockReader(stream);
   }
 
   /** Bytes that have come, whether they were asked for or not. */

@@ -3,6 +3,7 @@
 import type * as v from "valibot";
 import type { BlockReader } from "./block_reader.ts";
 import { ByteReader } from "./bytes.ts";
+import { ByteWriter } from "./byte_writer.ts";
 import { untilAborted, withDeadline } from "./deadline.ts";
 import { toTunnelError, TunnelError } from "./errors.ts";
 import { encodeMessage, MAX_MESSAGE, readMessage } from "./message.ts";
@@ -19,18 +20,20 @@ export interface ReceiveOptions {
   signal?: AbortSignal;
 }
 
+/** A stream that is read in blocks. */
+export interface ByteStream {
+  readonly reader: BlockReader;
+  readonly writer: ByteWriter;
+}
+
 /** Sends and receives messages on a stream, and hands the stream on when they are done. */
 export class MessageStream {
-  readonly #stream: Stream;
   readonly #reader: ByteReader;
-  readonly #writer: WritableStreamDefaultWriter<Uint8Array>;
+  readonly #writer: ByteWriter;
 
   constructor(stream: Stream) {
-    this.#stream = stream;
-    this.#reader = new ByteReader(stream.readable);
-    this.#writer = stream.writable.getWriter();
-    // What the writer rejects with also rejects the write that met it.
-    this.#writer.closed.catch(() => {});
+    this.#reader = new ByteReader(stream);
+    this.#writer = new ByteWriter(stream);
   }
 
   /** Bytes that have come of the other end, those of its messages and any behind them. */
@@ -105,9 +108,8 @@ export class MessageStream {
   }
 
   /** Gives up the stream, for copying from where its messages ended. */
-  detach(): { reader: BlockReader; writable: WritableStream<Uint8Array> } {
-    this.#writer.releaseLock();
-    return { reader: this.#reader.detach(), writable: this.#stream.writable };
+  detach(): ByteStream {
+    return { reader: this.#reader.detach(), writer: this.#writer };
   }
 
   /** Ends both directions in order, after what was sent. Never rejects. */

@@ -161,8 +161,7 @@ export class Device {
         attempt: 0,
         hello: keyOfHello(response.hello),
       });
-      const { reader, writable } = messages.detach();
-      channel.attach(new Path({ reader, writable, keys, onEnd: release }), 0);
+      channel.attach(new Path({ ...messages.detach(), keys, onEnd: release }), 0);
       this.#options.log.info("dial accepted", facts);
       this.#carry(channel, target, facts);
     } catch (cause) {
@@ -189,9 +188,9 @@ export class Device {
     await messages.send({ type: "accepted", hello });
     if (held.attempt !== attempt) throw overtaken();
     held.hello = keyOfHello(response.hello);
-    const { reader, writable } = messages.detach();
     this.#channels.attached(id);
-    const path = new Path({ reader, writable, keys: established.keys, onEnd: release });
+    const { keys } = established;
+    const path = new Path({ ...messages.detach(), keys, onEnd: release });
     held.channel.attach(path, received);
     this.#options.log.info("channel resumed", facts);
   }

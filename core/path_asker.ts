@@ -62,9 +62,9 @@ export class PathAsker {
       for (let offers = 1;; offers++) {
         const made = await this.#offer(link, device, target, peer, options);
         if ("stream" in made) {
-          const { reader, writable } = made.stream.detach();
           const { established } = made;
-          const path = new Path({ reader, writable, keys: established.keys, onEnd: release });
+          const { keys } = established;
+          const path = new Path({ ...made.stream.detach(), keys, onEnd: release });
           return { path, established };
         }
         const fresh = await this.#peers.learn(device, made);

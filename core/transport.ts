@@ -18,6 +18,25 @@
 export interface Stream {
   readonly readable: ReadableStream<Uint8Array>;
   readonly writable: WritableStream<Uint8Array>;
+  /** The same without the machinery of web streams, where the transport has it. */
+  readonly direct?: DirectStream;
+}
+
+/**
+ * A {@linkcode Stream} as calls: bytes go straight from and to the caller's memory. What holds for
+ * its web streams holds here; who uses this uses neither of them.
+ */
+export interface DirectStream {
+  /** Fills some of `target`; says how many bytes, null at the end. One call at a time. */
+  read(target: Uint8Array): Promise<number | null>;
+  /** Settles when there is room for more. One call at a time, {@linkcode DirectStream.close} too. */
+  write(bytes: Uint8Array): Promise<void>;
+  /** Ends the writing direction; settles when the end has gone out. */
+  close(): Promise<void>;
+  /** Gives the writing direction up: a write under way rejects. */
+  abort(): void;
+  /** Gives the reading direction up: a read under way ends. */
+  cancel(): void;
 }
 
 /** Why a session ended: a code of {@linkcode CloseCode} and at most 120 bytes of text. */

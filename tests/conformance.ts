@@ -5,6 +5,7 @@
 
 import { suite } from "uvu";
 import type { Limits, Session } from "../core/transport.ts";
+import { checkBlocks } from "./conformance_blocks.ts";
 import { checkLoss } from "./conformance_loss.ts";
 import { checkSessions } from "./conformance_sessions.ts";
 import { checkStreams } from "./conformance_streams.ts";
@@ -43,6 +44,7 @@ export function conformance(fixture: Fixture): void {
       await using pair = await fixture.pair(limits);
       await body(pair);
     });
+  checkBlocks(check);
   checkStreams(check);
   checkSessions(check);
   checkLoss(test, fixture);

@@ -1,6 +1,7 @@
 /** Paths for tests of channels: a sealed stream, and a relay in the middle that a test may drive. */
 
 import { BlockReader } from "../core/block_reader.ts";
+import { ByteWriter } from "../core/byte_writer.ts";
 import { CipherState } from "../core/noise/cipher_state.ts";
 import { Path, type PathKeys } from "../core/channel/path.ts";
 import type { Stream } from "../core/transport.ts";
@@ -35,8 +36,8 @@ export async function streamPair(): Promise<{ near: Stream; far: Stream; session
   return { near, far, session };
 }
 
-export function pathOver({ readable, writable }: Stream, keys: PathKeys): Path {
-  return new Path({ reader: new BlockReader(readable), writable, keys });
+export function pathOver(stream: Stream, keys: PathKeys): Path {
+  return new Path({ reader: new BlockReader(stream), writer: new ByteWriter(stream), keys });
 }
 
 function keys(send: Uint8Array, receive: Uint8Array): PathKeys {

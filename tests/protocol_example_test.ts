@@ -17,6 +17,7 @@ import { keysFingerprint, makeRequest, readRequest } from "../core/identity/requ
 import { decodeSigned, encodeSigned } from "../core/identity/signed.ts";
 import { decodeMessage, encodeMessage, MAX_GREETING } from "../core/message.ts";
 import { BlockReader } from "../core/block_reader.ts";
+import { ByteWriter } from "../core/byte_writer.ts";
 import { Handshake, type Transport } from "../core/noise/handshake.ts";
 import { StaticKey } from "../core/noise/static_key.ts";
 import type { Stream } from "../core/transport.ts";
@@ -236,8 +237,8 @@ function speaker(stream: Stream, keys: Transport, announce: boolean): [Channel, 
   const said: string[] = [];
   const none = new Uint8Array(0);
   const path = new Path({
-    reader: new BlockReader(stream.readable),
-    writable: stream.writable,
+    reader: new BlockReader(stream),
+    writer: new ByteWriter(stream),
     keys: {
       send: {
         seal(parts, target, offset) {

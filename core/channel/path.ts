@@ -10,6 +10,8 @@
 
 import { giveBlock, takeRoom } from "../blocks.ts";
 import type { BlockReader } from "../block_reader.ts";
+import type { ByteWriter } from "../byte_writer.ts";
+import type { ByteStream } from "../control_stream.ts";
 import { withDeadline } from "../deadline.ts";
 import { toTunnelError, TunnelError } from "../errors.ts";
 import { DATA_HEADER, MAX_DATA } from "./record.ts";
@@ -43,9 +45,7 @@ export interface PathKeys {
   readonly receive: Opener;
 }
 
-export interface PathOptions {
-  readonly reader: BlockReader;
-  readonly writable: WritableStream<Uint8Array>;
+export interface PathOptions extends ByteStream {
   readonly keys: PathKeys;
   /** Called once, when the stream has ended or was given up. */
   readonly onEnd?: () => void;
@@ -53,7 +53,7 @@ export interface PathOptions {
 
 export class Path {
   readonly #reader: BlockReader;
-  readonly #writer: WritableStreamDefaultWriter<Uint8Array>;
+  readonly #writer: ByteWriter;
   readonly #keys: PathKeys;
   readonly #onEnd: () => void;
   /** A record whose rest has not come yet. */
@@ -63,11 +63,9 @@ export class Path {
   /** Resolved when nothing more is read. */
   readonly #heard = Promise.withResolvers<void>();
 
-  constructor({ reader, writable, keys, onEnd }: PathOptions) {
+  constructor({ reader, writer, keys, onEnd }: PathOptions) {
     this.#reader = reader;
-    this.#writer = writable.getWriter();
-    // What the writer rejects with also rejects the write that met it.
-    this.#writer.closed.catch(() => {});
+    this.#writer = writer;
     this.#keys = keys;
     this.#onEnd = onEnd ?? (() => {});
   }

@@ -1,15 +1,11 @@
 /** Copies bytes between two streams, blindly: what a relay does once a dial is accepted. */
 
 import type { BlockReader } from "../block_reader.ts";
+import type { ByteWriter } from "../byte_writer.ts";
+import type { ByteStream } from "../control_stream.ts";
 import type { Transferred } from "../duplex.ts";
 import type { Count } from "../metrics.ts";
 import type { Shaper } from "./shaper.ts";
-
-/** One side of a splice. */
-export interface Side {
-  readonly reader: BlockReader;
-  readonly writable: WritableStream<Uint8Array>;
-}
 
 /** How the bytes of a splice are counted, and what they wait for. */
 export interface Traffic {
@@ -32,21 +28,26 @@ export interface SpliceOptions {
  * Never rejects.
  */
 export async function splice(
-  near: Side,
-  far: Side,
+  near: ByteStream,
+  far: ByteStream,
   { signal, traffic }: SpliceOptions = {},
 ): Promise<Transferred> {
-  const writers = [far.writable.getWriter(), near.writable.getWriter()] as const;
   const cut = () => {
-    for (const { reader } of [near, far]) reader.cancel(signal!.reason);
-    for (const writer of writers) abort(writer, signal!.reason);
+    for (const { reader, writer } of [near, far]) {
+      reader.cancel(signal!.reason);
+      writer.abort(signal!.reason);
+    }
   };
   signal?.addEventListener("abort", cut, { once: true });
   if (signal?.aborted) cut();
   try {
     const [sent, received] = await Promise.all([
-      copy(near.reader, writers[0], { count: traffic?.sent, shapers: traffic?.shapers, signal }),
-      copy(far.reader, writers[1], { count: traffic?.received, shapers: traffic?.shapers, signal }),
+      copy(near.reader, far.writer, { count: traffic?.sent, shapers: traffic?.shapers, signal }),
+      copy(far.reader, near.writer, {
+        count: traffic?.received,
+        shapers: traffic?.shapers,
+        signal,
+      }),
     ]);
     return { sent, received };
   } finally {
@@ -62,12 +63,11 @@ interface CopyOptions {
 
 async function copy(
   reader: BlockReader,
-  writer: WritableStreamDefaultWriter<Uint8Array>,
+  writer: ByteWriter,
   { count, shapers, signal }: CopyOptions,
 ): Promise<number> {
   let bytes = 0;
   let reading = true;
-  writer.closed.catch(() => {}); // Seen by the write that meets it.
   try {
     for (let block; (block = await reader.read()) !== null;) {
       bytes += block.length;
@@ -79,7 +79,7 @@ async function copy(
     await writer.close();
   } catch (cause) {
     if (reading) reader.cancel(cause);
-    abort(writer, cause);
+    writer.abort(cause);
   }
   return bytes;
 }
@@ -90,8 +90,4 @@ async function takeTurns(
   signal: AbortSignal | undefined,
 ): Promise<void> {
   for (const shaper of shapers) await shaper.take(bytes, signal);
-}
-
-function abort(writer: WritableStreamDefaultWriter<Uint8Array>, reason: unknown): void {
-  writer.abort(reason).catch(() => {}); // Already failed: there is nothing left to abort.
 }

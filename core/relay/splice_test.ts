@@ -10,7 +10,9 @@ import { memoryPair, type MemorySession } from "../../transports/memory.ts";
 import { BlockReader } from "../block_reader.ts";
 import { delay } from "../deadline.ts";
 import type { Stream } from "../transport.ts";
-import { type Side, splice } from "./splice.ts";
+import type { ByteStream } from "../control_stream.ts";
+import { ByteWriter } from "../byte_writer.ts";
+import { splice } from "./splice.ts";
 
 const KIB = 1024;
 
@@ -132,13 +134,13 @@ async function spliced({ read = "", signal }: { read?: string; signal?: AbortSig
 }
 
 /** A stream of a session of its own: its end, and the relay's. */
-async function joined(read: string): Promise<[End, Side]> {
+async function joined(read: string): Promise<[End, ByteStream]> {
   const [outside, relay] = memoryPair();
   const stream = await outside.openStream();
   const { value } = await relay.incoming.getReader().read();
-  const reader = new BlockReader(value!.readable);
+  const reader = new BlockReader(value!);
   reader.putBack(bytes(read));
-  return [new End(outside, stream), { reader, writable: value!.writable }];
+  return [new End(outside, stream), { reader, writer: new ByteWriter(value!) }];
 }
 
 /** An operator's or device's end of a stream. */

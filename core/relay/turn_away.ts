@@ -26,8 +26,8 @@ async function refuse(stream: Stream, timeout: number): Promise<void> {
     });
   } catch (cause) {
     // It does not read; or the session has ended, and the stream with it.
-    const { reader, writable } = messages.detach();
+    const { reader, writer } = messages.detach();
     reader.cancel();
-    writable.abort(cause).catch(() => {});
+    writer.abort(cause);
   }
 }

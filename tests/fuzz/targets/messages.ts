@@ -123,7 +123,7 @@ export const messages: Target[] = Object.entries(SCHEMAS).map(([name, [schema, s
   },
   async check(input) {
     const limit = input.length % 2 ? MAX_GREETING : MAX_MESSAGE;
-    const reader = new ByteReader(chunked(input));
+    const reader = new ByteReader({ readable: chunked(input) });
     const options = { action: "fuzz", limit };
     const read = () => attempt(() => readMessage(reader, schema, options), CODES, [SECRET]);
     for (;;) {
@@ -140,7 +140,7 @@ const CODES = ["protocol", "reset"] as const;
 
 /** What was accepted is accepted again as it is encoded here, and means the same. */
 async function sameAgain(schema: v.GenericSchema, value: unknown): Promise<void> {
-  const reader = new ByteReader(chunked(encodeMessage(value)));
+  const reader = new ByteReader({ readable: chunked(encodeMessage(value)) });
   const again = await readMessage(reader, schema, { action: "fuzz" });
   // By their JSON, in which 0 and -0 are one.
   same(JSON.stringify(again), JSON.stringify(value), "encoded and read again");

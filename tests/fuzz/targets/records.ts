@@ -1,6 +1,7 @@
 /** The records of a channel, and their sealed form on a path. */
 
 import { BlockReader } from "../../../core/block_reader.ts";
+import { ByteWriter } from "../../../core/byte_writer.ts";
 import { concat } from "../../../core/bytes.ts";
 import { Path } from "../../../core/channel/path.ts";
 import {
@@ -76,8 +77,8 @@ const path: Target = {
   async check(input) {
     const opening = new CipherState(KEY);
     const path = new Path({
-      reader: new BlockReader(chunked(input)),
-      writable: new WritableStream(),
+      reader: new BlockReader({ readable: chunked(input) }),
+      writer: new ByteWriter({ writable: new WritableStream() }),
       keys: {
         send: { seal: () => {} },
         receive: { open: (sealed) => opening.open(EMPTY, sealed) },

@@ -6,18 +6,24 @@ import { ChunkQueue } from "./chunk_queue.ts";
 import { Flag, FrameType, violation } from "./frame.ts";
 import { openFirst } from "./send_half.ts";
 import type { StreamPort } from "./stream.ts";
+import { WebReadable } from "./web_readable.ts";
 import { isCreditDue, WindowTuner } from "./window_tuner.ts";
 
 /** Bytes that the peer may send on a stream at first. */
 export const INITIAL_WINDOW = 256 * 1024;
 
+/** A read that waits for bytes. */
+interface Waiting extends PromiseWithResolvers<number | null> {
+  readonly target: Uint8Array;
+}
+
 export class ReceiveHalf {
-  readonly readable: ReadableStream<Uint8Array>;
   readonly #port: StreamPort;
   readonly #queue = new ChunkQueue();
-  #controller!: ReadableByteStreamController;
-  /** A reader waits, and the queue is empty. */
-  #wanted = false;
+  /** The queue is empty, and nothing has ended. */
+  #waiting?: Waiting;
+  #error?: TunnelError;
+  #web?: WebReadable;
   #window = INITIAL_WINDOW;
   /** Bytes that the peer may still send. */
   #allowed = INITIAL_WINDOW;
@@ -32,13 +38,11 @@ export class ReceiveHalf {
 
   constructor(port: StreamPort) {
     this.#port = port;
-    // A stream of bytes, so that a reader may bring its own memory and none is allocated for it.
-    this.readable = new ReadableStream({
-      type: "bytes",
-      start: (controller) => void (this.#controller = controller),
-      pull: () => this.#pull(),
-      cancel: () => this.#cancel(),
-    }, { highWaterMark: 0 }) as ReadableStream<Uint8Array>;
+  }
+
+  /** The same as a web stream; made when it is first asked for. */
+  get readable(): ReadableStream<Uint8Array> {
+    return (this.#web ??= this.#makeWeb()).readable;
   }
 
   /** True when nothing comes any more and nothing is left to read. */
@@ -59,14 +63,37 @@ export class ReceiveHalf {
     }
   }
 
+  /** {@linkcode DirectStream.read} */
+  read(target: Uint8Array): Promise<number | null> {
+    if (!this.#queue.empty) {
+      const length = this.#queue.take(target);
+      this.#took(length);
+      this.#closeWhenRead();
+      return Promise.resolve(length);
+    }
+    if (this.#error) return Promise.reject(this.#error);
+    if (this.#ended || this.#cancelled || this.#done) return Promise.resolve(null);
+    this.#waiting = { target, ...Promise.withResolvers<number | null>() };
+    return this.#waiting.promise;
+  }
+
+  /** {@linkcode DirectStream.cancel} */
+  cancel(): void {
+    if (this.#cancelled || this.#done) return;
+    this.#cancelled = true;
+    this.#queue.clear();
+    this.#wake(null);
+    if (this.#ended) return this.#finish();
+    this.#stopOwed = true;
+    this.#port.scheduleControl(this);
+  }
+
   /** The peer's writer gave up. */
   reset(code: number): void {
     if (this.#ended) throw violation("RESET came behind the end of its stream");
     this.#ended = true;
     const state = `the peer aborted it${code ? ` (code ${code})` : ""}`;
-    if (!this.#cancelled) {
-      this.#controller.error(new TunnelError("reset", { action: "read from the stream", state }));
-    }
+    this.#fail(new TunnelError("reset", { action: "read from the stream", state }));
     this.#finish();
   }
 
@@ -74,8 +101,7 @@ export class ReceiveHalf {
   fail(error: TunnelError): void {
     if (this.#done) return;
     this.#done = true;
-    this.#queue.clear();
-    if (!this.#cancelled) this.#controller.error(error);
+    this.#fail(error);
   }
 
   /** Adds a STOP or a CREDIT, if one is owed. */
@@ -93,42 +119,14 @@ export class ReceiveHalf {
     }
   }
 
-  #pull(): void {
-    if (this.#queue.empty) {
-      this.#wanted = true;
-      return;
-    }
-    this.#give();
-    this.#closeWhenRead();
-  }
-
   #deliver(payload: Uint8Array): void {
-    const request = this.#wanted ? this.#controller.byobRequest : null;
-    const view = request?.view as Uint8Array | undefined;
-    if (!request || !view || view.length < payload.length) {
-      this.#queue.push(payload);
-      if (this.#wanted) this.#give();
-      return;
-    }
-    this.#wanted = false;
-    view.set(payload);
-    this.#took(payload.length);
-    request.respond(payload.length);
-  }
-
-  /** Hands what is queued to the reader that waits. */
-  #give(): void {
-    this.#wanted = false;
-    const request = this.#controller.byobRequest;
-    if (request) {
-      const length = this.#queue.take(request.view as Uint8Array);
-      this.#took(length);
-      return request.respond(length);
-    }
-    const bytes = new Uint8Array(this.#queue.next);
-    this.#queue.take(bytes);
-    this.#took(bytes.length);
-    this.#controller.enqueue(bytes);
+    const waiting = this.#waiting;
+    if (!waiting) return this.#queue.push(payload);
+    const length = Math.min(payload.length, waiting.target.length);
+    waiting.target.set(payload.subarray(0, length));
+    if (length < payload.length) this.#queue.push(payload.subarray(length));
+    this.#took(length);
+    this.#wake(length);
   }
 
   #took(bytes: number): void {
@@ -136,22 +134,38 @@ export class ReceiveHalf {
     if (!this.#ended && isCreditDue(this.#window, this.#taken)) this.#port.scheduleControl(this);
   }
 
+  #wake(count: number | null): void {
+    const waiting = this.#waiting;
+    this.#waiting = undefined;
+    waiting?.resolve(count);
+  }
+
   #closeWhenRead(): void {
     if (!this.#ended || this.#done || !this.#queue.empty) return;
-    if (!this.#cancelled) {
-      this.#controller.close();
-      // A reader that brought its memory gets it back empty.
-      this.#controller.byobRequest?.respond(0);
-    }
+    this.#wake(null);
+    if (!this.#cancelled) this.#web?.close();
     this.#finish();
   }
 
-  #cancel(): void {
-    this.#cancelled = true;
+  #fail(error: TunnelError): void {
     this.#queue.clear();
-    if (this.#ended) return this.#finish();
-    this.#stopOwed = true;
-    this.#port.scheduleControl(this);
+    if (this.#cancelled) return;
+    this.#error = error;
+    const waiting = this.#waiting;
+    this.#waiting = undefined;
+    waiting?.reject(error);
+    this.#web?.fail(error);
+  }
+
+  #makeWeb(): WebReadable {
+    const web = new WebReadable({
+      next: () => this.#queue.next,
+      read: (target) => this.read(target),
+      cancel: () => this.cancel(),
+    });
+    if (this.#error) web.fail(this.#error);
+    else if (this.#done) web.close();
+    return web;
   }
 
   #growth(): number {

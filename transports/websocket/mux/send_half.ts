@@ -8,10 +8,14 @@ import type { StreamPort } from "./stream.ts";
 /** Bytes of credit that a peer may grant at most. */
 export const MAX_CREDIT = 2 ** 31;
 
-export class SendHalf {
+interface Web {
   readonly writable: WritableStream<Uint8Array>;
+  readonly controller: WritableStreamDefaultController;
+}
+
+export class SendHalf {
   readonly #port: StreamPort;
-  #controller!: WritableStreamDefaultController;
+  #web?: Web;
   #credit: number;
   /** What is being written, without the part that has gone out. */
   #chunk: Uint8Array | undefined;
@@ -19,22 +23,17 @@ export class SendHalf {
   #pending: PromiseWithResolvers<void> | undefined;
   #ending = false;
   #resetCode: number | undefined;
+  #error?: TunnelError;
   #done = false;
 
   constructor(port: StreamPort, credit: number) {
     this.#port = port;
     this.#credit = credit;
-    this.writable = new WritableStream<Uint8Array>({
-      start: (controller) => {
-        this.#controller = controller;
-        // Not the sink's `abort`: that one waits for the write under way, which may never end.
-        controller.signal.addEventListener("abort", () => this.#reset(0, aborted()), {
-          once: true,
-        });
-      },
-      write: (chunk) => this.#write(chunk),
-      close: () => this.#end(),
-    });
+  }
+
+  /** The same as a web stream; made when it is first asked for. */
+  get writable(): WritableStream<Uint8Array> {
+    return (this.#web ??= this.#makeWeb()).writable;
   }
 
   /** True when no frame of this direction follows any more. */
@@ -46,6 +45,33 @@ export class SendHalf {
   get ready(): boolean {
     if (this.#done || this.#resetCode !== undefined) return false;
     return this.#chunk ? this.#credit > 0 : this.#ending;
+  }
+
+  /** {@linkcode DirectStream.write} */
+  write(chunk: Uint8Array): Promise<void> {
+    if (this.#error) return Promise.reject(this.#error);
+    if (!(chunk instanceof Uint8Array) || this.#ending || this.#pending) {
+      const state = "what was written is not a Uint8Array, or not in turn";
+      const error = new TunnelError("usage", { action: "write to the stream", state });
+      this.#reset(0, error);
+      return Promise.reject(error);
+    }
+    if (chunk.length === 0) return Promise.resolve();
+    this.#chunk = chunk;
+    return this.#start();
+  }
+
+  /** {@linkcode DirectStream.close} */
+  close(): Promise<void> {
+    if (this.#error) return Promise.reject(this.#error);
+    if (this.#ending) return Promise.resolve();
+    this.#ending = true;
+    return this.#start();
+  }
+
+  /** {@linkcode DirectStream.abort} */
+  abort(): void {
+    this.#reset(0, aborted());
   }
 
   /** Adds one DATA frame. Call it only when {@linkcode SendHalf.ready}. */
@@ -91,7 +117,7 @@ export class SendHalf {
   stop(code: number): void {
     if (this.#done) return;
     const error = stopped(code);
-    this.#controller.error(error);
+    this.#web?.controller.error(error);
     this.#reset(code, error);
   }
 
@@ -100,25 +126,9 @@ export class SendHalf {
     if (this.#done) return;
     this.#done = true;
     this.#chunk = undefined;
-    this.#controller.error(error);
+    this.#error ??= error;
+    this.#web?.controller.error(error);
     this.#settle(error);
-  }
-
-  #write(chunk: Uint8Array): Promise<void> | void {
-    if (!(chunk instanceof Uint8Array)) {
-      const state = "what was written is not a Uint8Array";
-      const error = new TunnelError("usage", { action: "write to the stream", state });
-      this.#reset(0, error);
-      throw error;
-    }
-    if (chunk.length === 0) return;
-    this.#chunk = chunk;
-    return this.#start();
-  }
-
-  #end(): Promise<void> {
-    this.#ending = true;
-    return this.#start();
   }
 
   #start(): Promise<void> {
@@ -131,8 +141,24 @@ export class SendHalf {
     if (this.#done || this.#resetCode !== undefined) return;
     this.#resetCode = code;
     this.#chunk = undefined;
+    this.#error ??= error;
     this.#settle(error);
     this.#port.scheduleControl(this);
+  }
+
+  #makeWeb(): Web {
+    let controller!: WritableStreamDefaultController;
+    const writable = new WritableStream<Uint8Array>({
+      start: (made) => {
+        controller = made;
+        // Not the sink's `abort`: that one waits for the write under way, which may never end.
+        made.signal.addEventListener("abort", () => this.abort(), { once: true });
+      },
+      write: (chunk) => this.write(chunk),
+      close: () => this.close(),
+    });
+    if (this.#error) controller.error(this.#error);
+    return { writable, controller };
   }
 
   #finish(): void {

@@ -1,7 +1,7 @@
 /** One stream of a multiplexed session: its two directions, and what they need of the session. */
 
 import type { TunnelError } from "../../../core/errors.ts";
-import type { Stream } from "../../../core/transport.ts";
+import type { DirectStream, Stream } from "../../../core/transport.ts";
 import type { Batch } from "./batch.ts";
 import { ReceiveHalf } from "./receive_half.ts";
 import { SendHalf } from "./send_half.ts";
@@ -36,7 +36,7 @@ export interface StreamPort extends Omit<StreamHost, "announce" | "release"> {
   halfDone(): void;
 }
 
-export class MuxStream implements Stream, StreamPort {
+export class MuxStream implements Stream, DirectStream, StreamPort {
   readonly send: SendHalf;
   readonly receive: ReceiveHalf;
   readonly #host: StreamHost;
@@ -57,6 +57,30 @@ export class MuxStream implements Stream, StreamPort {
 
   get readable(): ReadableStream<Uint8Array> {
     return this.receive.readable;
+  }
+
+  get direct(): DirectStream {
+    return this;
+  }
+
+  read(target: Uint8Array): Promise<number | null> {
+    return this.receive.read(target);
+  }
+
+  write(bytes: Uint8Array): Promise<void> {
+    return this.send.write(bytes);
+  }
+
+  close(): Promise<void> {
+    return this.send.close();
+  }
+
+  abort(): void {
+    this.send.abort();
+  }
+
+  cancel(): void {
+    this.receive.cancel();
   }
 
   get writable(): WritableStream<Uint8Array> {
