@@ -1,20 +1,17 @@
 /** Local TCP sockets by `node:net`: Node has it, and it can send a RST where Deno's own cannot. */
 
 import net from "node:net";
-import { freeNow } from "../../core/blocks.ts";
+import { freeNow, giveBlock, takeBlock } from "../../core/blocks.ts";
 import { concat } from "../../core/bytes.ts";
 import { TunnelError } from "../../core/errors.ts";
 import type { Duplex } from "../../core/duplex.ts";
 import { byName } from "./by_name.ts";
 import type { ConnectTcp, ListenTcp } from "./tcp.ts";
 
-/** Bytes that one read takes at most. */
-const BUFFER = 128 * 1024;
-
 /** Connects to a target; half-open sockets are kept, Nagle's algorithm is off. */
 export const connectTcp: ConnectTcp = byName((host, port, signal) => {
   // Read into memory of its own: Deno's own buffer for each chunk costs more than the reading.
-  const buffer = new Uint8Array(BUFFER);
+  const buffer = takeBlock();
   const callback = (count: number) => {
     local.received(buffer.subarray(0, count));
     return false;
@@ -26,7 +23,7 @@ export const connectTcp: ConnectTcp = byName((host, port, signal) => {
     allowHalfOpen: true,
     onread: { buffer, callback },
   });
-  const local = new TcpSocket(socket);
+  const local = new TcpSocket(socket, buffer);
   return new Promise((resolve, reject) => {
     const finish = (settle: () => void) => {
       socket.off("error", onError);
@@ -78,12 +75,15 @@ class TcpSocket implements Duplex {
   #chunk: Uint8Array | null = null;
   /** What is being read, where it is memory that comes anew with every chunk. */
   #given: Uint8Array = EMPTY;
+  #memory?: Uint8Array<ArrayBuffer>;
   #ended = false;
   #error?: TunnelError;
   #wake?: () => void;
 
-  constructor(socket: net.Socket) {
+  /** @param memory what the socket reads into, from the pool, where it is not given chunks */
+  constructor(socket: net.Socket, memory?: Uint8Array<ArrayBuffer>) {
     this.#socket = socket;
+    this.#memory = memory;
     socket.on("data", (chunk: Uint8Array) => {
       socket.pause();
       this.received(chunk);
@@ -114,7 +114,10 @@ class TcpSocket implements Duplex {
         this.#chunk = null;
         return chunk;
       }
-      if (this.#ended) return null;
+      if (this.#ended) {
+        this.#release();
+        return null;
+      }
       if (this.#error) throw this.#error;
       const { promise, resolve } = Promise.withResolvers<void>();
       this.#wake = resolve;
@@ -142,6 +145,12 @@ class TcpSocket implements Duplex {
   reset(error: TunnelError): void {
     this.#fail(error);
     this.#socket.resetAndDestroy();
+  }
+
+  /** Nothing more comes, and who asks for more has no use for what came before. */
+  #release(): void {
+    if (this.#memory) giveBlock(this.#memory);
+    this.#memory = undefined;
   }
 
   #fail(error: TunnelError): void {
