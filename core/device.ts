@@ -7,6 +7,7 @@ import { Freshness, keyOfHello } from "./channel/freshness.ts";
 import type { ChannelIdentity, Response } from "./channel/handshake.ts";
 import { Path } from "./channel/path.ts";
 import { ChannelTable } from "./channel/table.ts";
+import { TakenTickets } from "./channel/tickets.ts";
 import { type End, FromRelay } from "./control.ts";
 import { MessageStream } from "./control_stream.ts";
 import { delay } from "./deadline.ts";
@@ -53,6 +54,7 @@ type Facts = Record<string, string | undefined>;
 export class Device {
   readonly #options: DeviceOptions;
   readonly #freshness = new Freshness();
+  readonly #tickets = new TakenTickets();
   readonly #channels: ChannelTable;
   readonly #approval: Approval | undefined;
   readonly #closed = new AbortController();
@@ -89,6 +91,7 @@ export class Device {
       state: "the device is shutting down",
     });
     this.#closed.abort(error);
+    this.#tickets.clear();
     const held = [...this.#channels];
     for (const { channel } of held) channel.reset(error);
     const told = held.filter(({ channel }) => channel.path).map(({ channel }) => channel.released);
@@ -110,7 +113,7 @@ export class Device {
       facts.operator = offer.operator;
       facts.target = formatTarget(offer);
       facts.reason = offer.reason;
-      const response = await authenticate(offer, this.#options, this.#freshness);
+      const response = await authenticate(offer, this.#options, this.#freshness, this.#tickets);
       const address = response && allowedAddress(this.#options.allow, offer);
       if (!response || !address || !this.#freshness.admit(offer.hello, offer.epoch)) {
         const { epoch } = this.#freshness;
@@ -141,9 +144,12 @@ export class Device {
   ): Promise<void> {
     const target = await reach(address, this.#options, this.#options.timeout ?? 10_000);
     try {
+      const ownCredential = this.#options.identity.credential;
       const { hello, established } = await response.accept(0);
       await messages.send({ type: "accepted", hello });
-      const { id, secret, keys } = established;
+      const { id, secret, keys, ticket } = established;
+      const { credential, remoteKey } = response;
+      if (ticket) this.#tickets.add(ticket, { credential, remoteKey, ownCredential });
       const channel = new Channel({
         ...this.#options.channel,
         onDetached: (cause) => {

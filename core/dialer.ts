@@ -178,6 +178,7 @@ export class Dialer {
     await Promise.race([Promise.all(told), delay(FAREWELL, late.signal)]);
     late.abort();
     this.#closed.abort(error);
+    this.#asker.close();
     for (const { channel } of entries) channel.abandon(error);
   }
 

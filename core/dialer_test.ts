@@ -6,6 +6,7 @@ import { failureOf } from "../tests/failure.ts";
 import { echoTarget, type Fleet, startFleet } from "../tests/fleet.ts";
 import { newSeed, Random } from "../tests/random.ts";
 import type { Target } from "./allow.ts";
+import { TakenTickets } from "./channel/tickets.ts";
 import { Device } from "./device.ts";
 import { Dialer, type DialerOptions } from "./dialer.ts";
 import { superviseEndpoint } from "./endpoint.ts";
@@ -115,6 +116,44 @@ test("a device that has started anew knows no channel of before, and says so at 
   const again = await bounded("a new dial", world.dialer.dial("x", { port: 7 }));
   await again.write(Uint8Array.of(2));
   assert.equal([...(await again.read())!], [2]);
+});
+
+test("a dial soon after another agrees on no keys, and on all where the device has forgotten it", async () => {
+  await using world = await startWorld();
+  const { find } = TakenTickets.prototype;
+  const taken: boolean[] = [];
+  let forgetful = false;
+  TakenTickets.prototype.find = function (...args) {
+    const found = forgetful ? undefined : find.apply(this, args);
+    taken.push(found !== undefined);
+    return found;
+  };
+  try {
+    const echo = async (byte: number) => {
+      const channel = await world.dialer.dial("x", { port: 7 });
+      await channel.write(Uint8Array.of(byte));
+      assert.equal([...(await bounded("an echo", channel.read()))!], [byte]);
+      return channel;
+    };
+    await echo(1);
+    const short = await echo(2);
+    assert.equal(taken, [false, true]);
+    // A channel that was opened so is resumed like any other.
+    lose(await world.device.link(5_000));
+    await short.write(Uint8Array.of(3));
+    assert.equal([...(await bounded("an echo", short.read()))!], [3]);
+    forgetful = true;
+    await echo(4);
+    forgetful = false;
+    await echo(5);
+    assert.is(taken.at(-1), true);
+    assert.is(
+      await failureOf(world.dialer.dial("x", { port: 8 })).then(({ code }) => code),
+      "target",
+    );
+  } finally {
+    TakenTickets.prototype.find = find;
+  }
 });
 
 test("what is allowed is checked again when a channel is attached again", async () => {

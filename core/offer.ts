@@ -2,6 +2,8 @@
 
 import type { Freshness } from "./channel/freshness.ts";
 import { type ChannelIdentity, respond, type Response } from "./channel/handshake.ts";
+import { respondShort } from "./channel/short_handshake.ts";
+import type { TakenTickets } from "./channel/tickets.ts";
 import type { Offer } from "./control.ts";
 import { abortError, withDeadline } from "./deadline.ts";
 import { checkAddress, formatTarget, type Target } from "./allow.ts";
@@ -28,11 +30,13 @@ export async function authenticate(
   offer: Offer,
   device: { id: string; identity: ChannelIdentity; verifier: Verifier; now?: () => number },
   freshness: Freshness,
+  tickets: TakenTickets,
 ): Promise<Response | undefined> {
   const { host, port, protocol, epoch, hello } = offer;
   if (epoch !== freshness.epoch) return undefined;
   const subject = { device: device.id, host, port, protocol, epoch };
-  const response = await respond(device.identity, subject, hello);
+  const response = respondShort(tickets, device.identity.credential, subject, hello) ??
+    await respond(device.identity, subject, hello);
   if (!response) return undefined;
   const now = device.now?.();
   const { role, name, agreement } = await device.verifier.verify(response.credential, { now });

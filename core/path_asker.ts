@@ -8,6 +8,8 @@ import {
   type Resumption,
 } from "./channel/handshake.ts";
 import { Path } from "./channel/path.ts";
+import { initiateShort } from "./channel/short_handshake.ts";
+import { OwnTickets } from "./channel/tickets.ts";
 import { Answer, type Dial } from "./control.ts";
 import { MessageStream } from "./control_stream.ts";
 import { TunnelError } from "./errors.ts";
@@ -32,6 +34,7 @@ export interface OpenOptions {
 export class PathAsker {
   readonly #identity: ChannelIdentity;
   readonly #peers: Peers;
+  readonly #tickets = new OwnTickets();
 
   /** @param options its identity is read anew for each handshake */
   constructor(options: PeersOptions & { readonly identity: ChannelIdentity }) {
@@ -46,6 +49,11 @@ export class PathAsker {
    */
   async find(device: string, link: Link, signal: AbortSignal): Promise<void> {
     await this.#peers.find(device, link, signal);
+  }
+
+  /** Forgets what it takes to dial by a short handshake. */
+  close(): void {
+    this.#tickets.clear();
   }
 
   /** A path for a device's target, from its handshake on. */
@@ -67,9 +75,10 @@ export class PathAsker {
           const path = new Path({ ...made.stream.detach(), keys, onEnd: release });
           return { path, established };
         }
-        const fresh = await this.#peers.learn(device, made);
+        const fresh = await this.#peers.learn(device, made.answer);
         const isKnown = fresh.epoch === peer.epoch && fresh.key === peer.key;
-        if (isKnown || offers === MAX_OFFERS) throw deaf(action);
+        // A device takes no ticket that it has forgotten, but a full handshake.
+        if ((isKnown && !made.isShort) || offers === MAX_OFFERS) throw deaf(action);
         peer = fresh;
       }
     } catch (cause) {
@@ -86,12 +95,18 @@ export class PathAsker {
     peer: KnownPeer,
     { action, signal, reason, resume, onPending }: OpenOptions,
   ): Promise<
-    { stream: MessageStream; established: Established } | Extract<Answer, { type: "stale" }>
+    | { stream: MessageStream; established: Established }
+    | { answer: Extract<Answer, { type: "stale" }>; isShort: boolean }
   > {
     const { host, port } = target;
     const { epoch } = peer;
     const subject = { device, host, port, protocol: "tcp", epoch } as const;
-    const handshake = await initiate(this.#identity, peer.key, subject, resume, reason);
+    const use = { peer, credential: this.#identity.credential };
+    // To attach again takes a proof of its own, which a full handshake carries.
+    const short = resume ? undefined : this.#tickets.take(device, use);
+    const handshake = short
+      ? initiateShort(short.ticket, short.number, subject, reason)
+      : await initiate(this.#identity, peer.key, subject, resume, reason);
     const stream = new MessageStream(await link.session.openStream({ signal }));
     try {
       const dial: Dial = { type: "dial", ...subject, hello: handshake.hello, reason };
@@ -104,11 +119,14 @@ export class PathAsker {
       }
       if (answer.type === "refused") throw fromRefusal(answer, action);
       if (answer.type === "accepted") {
-        return { stream, established: await handshake.finish(answer.hello) };
+        const established = await handshake.finish(answer.hello);
+        if (!resume && established.ticket) this.#tickets.add(device, established.ticket, use);
+        return { stream, established };
       }
       if (answer.type === "pending") throw waitsTwice(action);
       await stream.close();
-      return answer;
+      if (short) this.#tickets.drop(device);
+      return { answer, isShort: short !== undefined };
     } catch (cause) {
       await stream.close();
       throw cause;

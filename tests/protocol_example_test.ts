@@ -18,6 +18,7 @@ import { decodeSigned, encodeSigned } from "../core/identity/signed.ts";
 import { decodeMessage, encodeMessage, MAX_GREETING } from "../core/message.ts";
 import { BlockReader } from "../core/block_reader.ts";
 import { ByteWriter } from "../core/byte_writer.ts";
+import { derive } from "../core/channel/tickets.ts";
 import { Handshake, type Transport } from "../core/noise/handshake.ts";
 import { StaticKey } from "../core/noise/static_key.ts";
 import type { Stream } from "../core/transport.ts";
@@ -68,9 +69,15 @@ test("the handshake is what these keys and this prologue make of it", async () =
   const [first, second] = Object.values(messages).map(([, message]) => base64url.encode(message));
   for (const name of ["dial", "offer"]) assert.is(JSON.parse(example(name).text).hello, first);
   assert.is(JSON.parse(example("accepted").text).hello, second);
-  const { id, secret } = fields("channel");
+  const { id, exported, secret, ticket, key } = fields("channel");
   assert.is(id, base64url.encode(service.handshakeHash.subarray(0, 16)));
-  assert.equal([service, device].map((end) => toHex(end.split().exported)), [secret, secret]);
+  for (const end of [service, device]) {
+    const bytes = end.split().exported;
+    const derived = derive(bytes);
+    assert.is(toHex(bytes), exported);
+    assert.is(toHex(derived.secret), secret);
+    assert.equal([derived.ticket.id, toHex(derived.ticket.key)], [ticket, key]);
+  }
 });
 
 const RECORDS: [name: string, by: "service" | "device", record: Uint8Array][] = [

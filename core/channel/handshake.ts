@@ -7,50 +7,35 @@
  *
  * The prologue is what the relay could alter: the device, the target, the device's epoch. Both ends
  * check each other's static key against a credential of the fleet's authority. The channel's ID is
- * the start of the handshake's hash; its secret, which a later attach must prove, is a third output
- * of the last key derivation (section 10.3 hints at such uses of the chaining key).
+ * the start of the handshake's hash; its secret, which a later attach must prove, comes of a third
+ * output of the last key derivation (section 10.3 hints at such uses of the chaining key), and so
+ * does a ticket for the next handshakes.
  */
 
 import { base64url } from "jose";
-import * as v from "valibot";
 import { concat } from "../bytes.ts";
-import { Reason } from "../control.ts";
 import { TunnelError } from "../errors.ts";
 import { Handshake } from "../noise/handshake.ts";
 import type { StaticKey } from "../noise/static_key.ts";
+import {
+  bytesOf,
+  decodePayload,
+  encodePayload,
+  Hello,
+  prologueOf,
+  type Subject,
+  Welcome,
+} from "./hello.ts";
 import type { PathKeys } from "./path.ts";
+import { derive, type Ticket } from "./tickets.ts";
 
-const count = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
-const bytes16 = v.pipe(v.string(), v.regex(/^[A-Za-z0-9_-]{22}$/, "16 bytes in base64url"));
-const bytes32 = v.pipe(v.string(), v.regex(/^[A-Za-z0-9_-]{43}$/, "32 bytes in base64url"));
-
-/** What the service says in the first message. */
-const Hello = v.object({
-  credential: v.pipe(v.string(), v.maxLength(4_096)),
-  /** What the operator has said that the dial is for. */
-  reason: v.optional(Reason),
-  /** The channel to attach to, where it is not a new one. */
-  resume: v.optional(v.object({ id: bytes16, attempt: count, received: count, proof: bytes32 })),
-});
-type Hello = v.InferOutput<typeof Hello>;
-
-/** What the device says in the second. */
-const Welcome = v.object({ received: count });
+export type { Subject };
 
 /** Who an endpoint is on channels. */
 export interface ChannelIdentity {
   /** By the fleet's authority, for the key's public half. */
   readonly credential: string;
   readonly key: StaticKey;
-}
-
-/** What both ends must mean the same by. */
-export interface Subject {
-  readonly device: string;
-  readonly host?: string;
-  readonly port: number;
-  readonly protocol: "tcp";
-  readonly epoch: string;
 }
 
 /** What it takes to attach to a channel that exists. */
@@ -72,6 +57,8 @@ export interface Established {
   readonly secret: Uint8Array;
   /** The position that the peer has received up to. */
   readonly received: number;
+  /** For the next handshakes with the same peer; a full handshake has one. */
+  readonly ticket?: Ticket;
 }
 
 /** The service's half: `hello` goes out, {@linkcode Initiation.finish} takes the answer. */
@@ -105,12 +92,12 @@ export async function initiate(
     const proof = await proofOf(secret, subject, attempt, received);
     hello.resume = { id, attempt, received, proof: base64url.encode(proof) };
   }
-  const message = await handshake.writeMessage(encode(hello));
+  const message = await handshake.writeMessage(encodePayload(hello));
   return {
     hello: base64url.encode(message),
     async finish(answer) {
       const payload = await handshake.readMessage(bytesOf(answer));
-      return establish(handshake, decode(Welcome, payload).received);
+      return establish(handshake, decodePayload(Welcome, payload).received);
     },
   };
 }
@@ -150,7 +137,7 @@ export async function respond(
     if (cause instanceof TunnelError) return undefined;
     throw cause;
   }
-  const { credential, reason, resume } = decode(Hello, payload);
+  const { credential, reason, resume } = decodePayload(Hello, payload);
   return {
     hello,
     credential,
@@ -163,7 +150,7 @@ export async function respond(
       return isEqual(expected, base64url.decode(resume.proof));
     },
     async accept(received) {
-      const message = await handshake.writeMessage(encode({ received }));
+      const message = await handshake.writeMessage(encodePayload({ received }));
       return {
         hello: base64url.encode(message),
         established: establish(handshake, resume?.received ?? 0),
@@ -175,21 +162,17 @@ export async function respond(
 function establish(handshake: Handshake, received: number): Established {
   const id = base64url.encode(handshake.handshakeHash.subarray(0, 16));
   const { send, receive, exported } = handshake.split();
+  const { secret, ticket } = derive(exported);
   return {
     keys: {
       send: { seal: (parts, target, offset) => send.seal(EMPTY, parts, target, offset) },
       receive: { open: (sealed) => receive.open(EMPTY, sealed) },
     },
     id,
-    secret: exported,
+    secret,
     received,
+    ticket,
   };
-}
-
-/** No field can hold a line feed: each is a name, a number or base64url. */
-function prologueOf({ device, host, port, protocol, epoch }: Subject): Uint8Array {
-  const fields = ["tunnel channel 1", device, epoch, protocol, host ?? "", port];
-  return new TextEncoder().encode(fields.join("\n"));
 }
 
 /** HMAC-SHA-256 of the secret over what the attach is for and says. */
@@ -210,36 +193,6 @@ function isEqual(a: Uint8Array, b: Uint8Array): boolean {
   let different = a.length ^ b.length;
   for (let i = 0; i < a.length; i++) different |= a[i]! ^ (b[i] ?? 0);
   return different === 0;
-}
-
-function bytesOf(message: string): Uint8Array {
-  try {
-    return base64url.decode(message);
-  } catch (cause) {
-    throw malformed("a message is not base64url", cause);
-  }
-}
-
-function encode(message: unknown): Uint8Array {
-  return new TextEncoder().encode(JSON.stringify(message));
-}
-
-function decode<S extends v.GenericSchema>(schema: S, payload: Uint8Array): v.InferOutput<S> {
-  try {
-    return v.parse(schema, JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(payload)));
-  } catch {
-    // The cause would quote the payload, and the proof of a channel's secret with it.
-    throw malformed("its payload is not of the agreed form");
-  }
-}
-
-function malformed(state: string, cause?: unknown): TunnelError {
-  return new TunnelError("protocol", {
-    action: "read a handshake",
-    state,
-    remedy: "check that both ends run versions that go together",
-    cause,
-  });
 }
 
 const EMPTY = new Uint8Array(0);
