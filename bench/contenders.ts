@@ -20,6 +20,14 @@ export interface Contender {
   readonly processes: readonly Process[];
   /** Of the tool, as it says itself; undefined for what is of this repository. */
   readonly version?: string;
+  /** How to reach the target by a tunnel that is started for it; undefined where none is needed. */
+  readonly cold?: ColdCommand;
+}
+
+/** A command that joins its stdin and stdout with a new connection to the target. */
+export interface ColdCommand {
+  readonly command: readonly string[];
+  readonly env?: Readonly<Record<string, string>>;
 }
 
 /** A process of a contender. */
