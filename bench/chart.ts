@@ -138,7 +138,7 @@ function panel(title: string, unit: string, rows: readonly Row[]): object {
             axis: {
               title: scale.unit ? `${scale.unit}, ${better}` : better,
               tickCount: 4,
-              labelExpr: "format(datum.value, '~s')",
+              labelExpr: "format(datum.value, datum.value < 1000 ? '~f' : '~s')",
             },
             scale: { domain: [0, LABEL_ROOM * longest * scale.by], nice: false },
           },

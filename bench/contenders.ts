@@ -8,7 +8,7 @@ import { openssh } from "./peers/openssh.ts";
 import { findPeer, peerVersion } from "./peers/peer.ts";
 import { rathole } from "./peers/rathole.ts";
 import { wstunnel } from "./peers/wstunnel.ts";
-import type { Recipe } from "./recipe.ts";
+import type { ColdCommand, Recipe } from "./recipe.ts";
 import { TUNNELS } from "./tunnels.ts";
 
 /** A way to the target. */
@@ -20,14 +20,8 @@ export interface Contender {
   readonly processes: readonly Process[];
   /** Of the tool, as it says itself; undefined for what is of this repository. */
   readonly version?: string;
-  /** How to reach the target by a tunnel that is started for it; undefined where none is needed. */
+  /** How to reach the target by a tunnel that is started for it, where it has that. */
   readonly cold?: ColdCommand;
-}
-
-/** A command that joins its stdin and stdout with a new connection to the target. */
-export interface ColdCommand {
-  readonly command: readonly string[];
-  readonly env?: Readonly<Record<string, string>>;
 }
 
 /** A process of a contender. */
@@ -134,6 +128,7 @@ async function start(
   await Deno.mkdir(home);
   const recipe = RECIPES[name]!;
   const version = recipe.version && await peerVersion(recipe.version);
-  const port = await recipe.start({ target, home, keep });
-  return { contender: { name, port, processes, version }, owned: stack.move() };
+  const made = await recipe.start({ target, home, keep });
+  const started = typeof made === "number" ? { port: made } : made;
+  return { contender: { name, ...started, processes, version }, owned: stack.move() };
 }

@@ -31,18 +31,29 @@ async function main(argv: string[]): Promise<void> {
     const { writeDocument } = await import("./document.ts");
     return await writeDocument(args.file);
   }
-  const report = await run(args);
   const { json, chart } = args;
+  // A file that cannot be written is to be known before hours have passed.
+  for (const file of [json, chart]) if (isFile(file)) await Deno.writeTextFile(file, "");
+  const report = await run(args, async (report) => {
+    if (isFile(json)) await Deno.writeTextFile(json, `${formatJson(report)}\n`);
+  });
   console.log(json === "-" ? formatJson(report) : formatReport(report));
-  if (json !== undefined && json !== "-") await Deno.writeTextFile(json, `${formatJson(report)}\n`);
-  if (chart !== undefined) {
+  if (isFile(chart)) {
     const { drawChart } = await import("./chart.ts");
     await Deno.writeTextFile(chart, await drawChart(report));
   }
   if (report.results.some(({ failed }) => failed !== undefined)) Deno.exitCode = 1;
 }
 
-async function run(args: RunArguments): Promise<Report> {
+function isFile(name: string | undefined): name is string {
+  return name !== undefined && name !== "-";
+}
+
+/** @param save gets what there is after each suite, so that a run that is stopped is not lost */
+async function run(
+  args: RunArguments,
+  save: (report: Report) => Promise<void>,
+): Promise<Report> {
   const { suites, names } = args;
   const before = { load: Deno.loadavg()[0]!, began: new Date() };
   using display = openDisplay(stderrScreen(), suites.length);
@@ -51,6 +62,7 @@ async function run(args: RunArguments): Promise<Report> {
   let started: Promise<Field> | undefined;
   const field = () => started ??= startAll(ground, names, display);
   const results: Row[] = [];
+  let report: Report | undefined;
   for (const suite of suites) {
     display.begin(suite);
     try {
@@ -61,8 +73,10 @@ async function run(args: RunArguments): Promise<Report> {
       progress(`${suite} failed: ${failed}`, { keep: true });
       results.push({ ...NOTHING, suite, case: suite, failed });
     }
+    report = { ...conditions(args, before, await started), results };
+    await save(report);
   }
-  return { ...conditions(args, before, await started), results };
+  return report!;
 }
 
 async function startAll(

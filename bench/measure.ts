@@ -49,6 +49,9 @@ interface Series {
 
 const MIB = 1024 * 1024;
 
+/** The roles of a tunnel, from the operator to the device. */
+export const ROLES: readonly string[] = ["service", "relay", "device"];
+
 /** How many warm-ups and runs a case takes. */
 export function stepsOf(work: Case, { field, rounds }: MeasureOptions): number {
   return entrants(work, field).length * (rounds + 1);
@@ -110,7 +113,8 @@ function seriesOf(work: Case, results: ReadonlyMap<string, readonly Round[]>): S
   }));
   const gigabytes = (work.moves ?? 0) / 1e9;
   const all = [...results.values()].flat();
-  const roles = [...new Set(all.flatMap(({ usage }) => Object.keys(usage ?? {})))];
+  const found = new Set(all.flatMap(({ usage }) => Object.keys(usage ?? {})));
+  const roles = [...ROLES.filter((role) => found.delete(role)), ...found];
   if (roles.length === 0) return own;
   const cpu = { name: "CPU", unit: "s/GB", better: "less" } as const;
   const memory = { name: "memory", unit: "MiB", better: "less" } as const;

@@ -10,7 +10,20 @@ export interface Recipe {
   /** A command that prints the version of those programs. */
   readonly version?: readonly string[];
   /** Starts it; settles with the local port whose connections arrive at the target. */
-  readonly start: (context: StartContext) => Promise<number>;
+  readonly start: (context: StartContext) => Promise<number | Started>;
+}
+
+/** What there is of one that has been started. */
+export interface Started {
+  readonly port: number;
+  /** How to reach the target by a tunnel that is started for it, where the contender has that. */
+  readonly cold?: ColdCommand;
+}
+
+/** A command that joins its stdin and stdout with a new connection to the target. */
+export interface ColdCommand {
+  readonly command: readonly string[];
+  readonly env?: Readonly<Record<string, string>>;
 }
 
 export interface StartContext {

@@ -3,7 +3,7 @@
 import { oneLine } from "../core/errors.ts";
 import type { Conditions, Report } from "./conditions.ts";
 import { formatFigure, formatNumber } from "./figures.ts";
-import type { Row } from "./measure.ts";
+import { ROLES, type Row } from "./measure.ts";
 
 /** Characters of a line at most, as far as that is ours to say. */
 const WIDTH = 100;
@@ -17,7 +17,9 @@ export function formatJson(report: Report): string {
 export function formatReport(report: Report): string {
   return [
     formatConditions(report),
-    ...suitesOf(report.results).map((suite) => formatSuite(suite, report.results)),
+    ...suitesOf(report.results).map((suite) =>
+      `${suite}\n${"=".repeat(suite.length)}\n\n${formatSuite(suite, report.results)}`
+    ),
     ...formatAbsent(report),
     LEGEND,
   ].join("\n\n");
@@ -27,8 +29,9 @@ export const LEGEND =
   `Figures are medians of the rounds. spread: largest less smallest, as a share of it.
 to bare, direct, plain: the ratio of the first figure to that of the reference program of the same
 transport that only copies, of no tunnel, and of the same engine without its encryption end to end,
-round by round; above 1 is more of what is measured. CPU time (of it) and peak resident memory: service+relay+
-device. to idle: p99 to that without a load. p99.9 is left out where a run had too few round trips.`;
+round by round; above 1 is more of what is measured. of it, MiB: CPU time and peak resident memory
+of service+relay+device. to idle: p99 to that without a load. p99.9 is left out where a run had too
+few round trips.`;
 
 /** The suites of these rows, in their order. */
 export function suitesOf(rows: readonly Row[]): string[] {
@@ -122,15 +125,21 @@ function kindOf(reference: string): string {
 function ratioOf(own: readonly Row[], kind: string): string {
   for (const { role, ratios = {} } of own) {
     const name = role === undefined && Object.keys(ratios).find((name) => kindOf(name) === kind);
-    if (name) return ratios[name]!.toFixed(2);
+    if (name) return ratios[name]!.toFixed(ratios[name]! < 0.1 ? 3 : 2);
   }
   return "";
 }
 
+/** Each role's figure; a dash for one that the contender has no process of. */
 function rolesOf(own: readonly Row[], metric: string): string {
   const digits = metric === "CPU" ? 1 : 0;
-  return own.filter((row) => row.role !== undefined && row.metric === metric)
-    .map(({ median }) => median!.toFixed(digits)).join("+");
+  const byRole = new Map(
+    own.filter((row) => row.role !== undefined && row.metric === metric)
+      .map(({ role, median }) => [role!, median!.toFixed(digits)]),
+  );
+  if (byRole.size === 0) return "";
+  const roles = new Set([...ROLES, ...byRole.keys()]);
+  return [...roles].map((role) => byRole.get(role) ?? "-").join("+");
 }
 
 /** The first column to the left, all others to the right. */

@@ -1,15 +1,24 @@
 /** The tunnel itself, over each transport, and what it is measured against: references of our own. */
 
 import { developmentCertificate } from "../stores/certificate.ts";
-import { Running, type RunOptions, tunnel as usualTunnel } from "../tests/processes.ts";
+import {
+  Running,
+  type RunOptions,
+  tunnel as usualTunnel,
+  tunnelCommand,
+} from "../tests/processes.ts";
 import { HOST } from "./bare/main.ts";
-import type { Recipe, StartContext } from "./recipe.ts";
+import type { Recipe, StartContext, Started } from "./recipe.ts";
 
 /** In the order of measurement: each reference beside the tunnel that it is one for. */
 export const TUNNELS: Readonly<Record<string, Recipe>> = {
   "direct": {
     description: "no tunnel: the load generator connects to the target",
-    start: ({ target }) => Promise.resolve(target),
+    start: ({ target }) => {
+      const pipe = new URL("pipe.ts", import.meta.url).pathname;
+      const command = [Deno.execPath(), "run", "-A", "--quiet", "--no-check", pipe, String(target)];
+      return Promise.resolve({ port: target, cold: { command } });
+    },
   },
   "bare quic": {
     description: "service, relay and device that only copy, over QUIC",
@@ -50,7 +59,7 @@ async function tunnelOver(
   { target, home, keep }: StartContext,
   transport: string,
   tunnel = usualTunnel,
-): Promise<number> {
+): Promise<Started> {
   // A relay of its own, so that one contender's leftovers are not another's load.
   const env = { TUNNEL_HOME: home, TUNNEL_TRANSPORT: transport };
   const relay = keep("relay", tunnel(["relay", "--listen", `${HOST}:0`], { env }));
@@ -60,8 +69,11 @@ async function tunnelOver(
     tunnel(["device", "--id", "bench", "--allow", String(target)], { env }),
   );
   await device.line(/^device bench online /m);
-  const service = keep("service", tunnel(["connect", "bench", String(target)], { env }));
-  return Number(await service.line(/^listening \S+:(\d+) -> /m));
+  const args = ["connect", "bench", String(target)];
+  const service = keep("service", tunnel(args, { env }));
+  const port = Number(await service.line(/^listening \S+:(\d+) -> /m));
+  if (tunnel !== usualTunnel) return { port };
+  return { port, cold: { command: [...tunnelCommand(), ...args, "--stdio"], env } };
 }
 
 /** The same without the encryption end to end: see plain/cipher_state.ts. */

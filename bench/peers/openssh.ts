@@ -2,7 +2,7 @@
 
 import { userInfo } from "node:os";
 import { Running, runToEnd } from "../../tests/processes.ts";
-import type { Recipe, StartContext } from "../recipe.ts";
+import type { Recipe, StartContext, Started } from "../recipe.ts";
 import { freePort, HOST, peerPath, untilEcho } from "./peer.ts";
 
 /** Ciphers, windows and multiplexing are OpenSSH's defaults; compression is off, as by default. */
@@ -13,7 +13,7 @@ export const openssh: Recipe = {
   start,
 };
 
-async function start({ target, home, keep }: StartContext): Promise<number> {
+async function start({ target, home, keep }: StartContext): Promise<Started> {
   const server = freePort();
   await writeSettings(home, server);
   const relay = keep(
@@ -28,7 +28,9 @@ async function start({ target, home, keep }: StartContext): Promise<number> {
   const port = freePort();
   const service = keep("service", ssh("-L", `${HOST}:${port}:${HOST}:${reverse}`));
   await untilEcho(port, relay, device, service);
-  return port;
+  const config = ["-F", `${home}/ssh_config`];
+  const command = [peerPath("ssh"), ...config, "-W", `${HOST}:${reverse}`, "server"];
+  return { port, cold: { command } };
 }
 
 /** Keys and settings of its own, so that those of the machine's user are neither used nor changed. */

@@ -6,7 +6,7 @@
 import { withDeadline } from "../../core/deadline.ts";
 import { median, percentile } from "../statistics.ts";
 import { encodeOrder, Order, ORDER_LENGTH, readFull, writeAll } from "../target.ts";
-import type { ColdCommand } from "../contenders.ts";
+import type { ColdCommand } from "../recipe.ts";
 import { type Case, onField, withConnections } from "./suite.ts";
 
 /** How many connections are made in all, by how many are open at once. */
