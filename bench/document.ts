@@ -16,6 +16,10 @@ export async function writeDocument(file: string): Promise<void> {
   const text = await Deno.readTextFile(DOCUMENT);
   await Deno.writeTextFile(CHART, await drawChart(report));
   await Deno.writeTextFile(DOCUMENT, fillDocument(text, report));
+  // Lines of the list are as long as their sentences; `deno task check` wants them wrapped.
+  const fmt = new Deno.Command(Deno.execPath(), { args: ["fmt", "--quiet", DOCUMENT.pathname] });
+  const { success } = await fmt.spawn().status;
+  if (!success) throw new Error(`format ${DOCUMENT.pathname}: deno fmt failed`);
 }
 
 /** The document with this run between its markers. @throws {TunnelError} `usage` without markers */

@@ -73,7 +73,8 @@ export function stderrScreen(): Screen {
   const encoder = new TextEncoder();
   return {
     isTerminal: Deno.stderr.isTerminal(),
-    columns: () => Deno.consoleSize().columns,
+    // A terminal that does not know its width says 0.
+    columns: () => Deno.consoleSize().columns || 80,
     write: (text) => void Deno.stderr.writeSync(encoder.encode(text)),
   };
 }

@@ -52,12 +52,13 @@ function formatCase(name: string, rows: readonly Row[]): string {
   const metrics = [...new Set(shown.filter(({ failed }) => !failed).map(keyOf))];
   const first = metrics[0] ?? "";
   const ratios = ratiosOf(shown, first);
+  const hasSpread = shown.some(({ rounds }) => rounds.length > 1);
   const hasRoles = rows.some(({ role }) => role !== undefined);
   const contenders = [...new Set(rows.map(({ contender }) => contender))];
   const head = [
     "",
     ...metrics.map(headOf),
-    "spread",
+    ...(hasSpread ? ["spread"] : []),
     ...ratios.map((ratio) => `to ${ratio}`),
     ...(hasRoles ? ["CPU s/GB", "of it", "MiB"] : []),
   ];
@@ -69,7 +70,7 @@ function formatCase(name: string, rows: readonly Row[]): string {
     return [[
       contender,
       ...metrics.map((key) => cellOf(find(key))),
-      spreadOf(find(first)),
+      ...(hasSpread ? [spreadOf(find(first))] : []),
       ...ratios.map((ratio) => ratioOf(own, ratio)),
       ...(hasRoles
         ? [cpu ? formatNumber(cpu.median!) : "", rolesOf(own, "CPU"), rolesOf(own, "memory")]
