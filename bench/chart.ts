@@ -7,11 +7,11 @@ import { parse, View } from "vega";
 import { compile, type TopLevelSpec } from "vega-lite";
 import type { Report } from "./conditions.ts";
 import { formatFigure } from "./figures.ts";
-import type { Row } from "./measure.ts";
+import { isUsage, type Row } from "./measure.ts";
 import { suitesOf } from "./report.ts";
 
 /** Metrics that tables have and charts have no room for. */
-const UNDRAWN = new Set(["p90", "p99.9", "samples", "CPU", "memory"]);
+const UNDRAWN = new Set(["p90", "p99.9", "samples"]);
 const COLUMNS = 3;
 /** Pixels. */
 const PANEL_WIDTH = 190;
@@ -99,7 +99,7 @@ function specOf({ results, quick, machine, began }: Report): TopLevelSpec {
 }
 
 function panels(rows: readonly Row[]): object[] {
-  const drawn = rows.filter(({ metric, role }) => role === undefined && !UNDRAWN.has(metric));
+  const drawn = rows.filter((row) => !isUsage(row) && !UNDRAWN.has(row.metric));
   const keys = [...new Set(drawn.map((row) => JSON.stringify([row.case, row.metric, row.unit])))];
   return keys.map((key) => {
     const [name, metric, unit] = JSON.parse(key);

@@ -49,8 +49,16 @@ interface Series {
 
 const MIB = 1024 * 1024;
 
+const CPU = { name: "CPU", unit: "s/GB", better: "less" } as const;
+const MEMORY = { name: "memory", unit: "MiB", better: "less" } as const;
+
 /** The roles of a tunnel, from the operator to the device. */
 export const ROLES: readonly string[] = ["service", "relay", "device"];
+
+/** Whether this is what its processes used while a contender did something else that is measured. */
+export function isUsage({ role, unit }: Pick<Row, "role" | "unit">): boolean {
+  return role !== undefined || unit === CPU.unit;
+}
 
 /** How many warm-ups and runs a case takes. */
 export function stepsOf(work: Case, { field, rounds }: MeasureOptions): number {
@@ -116,33 +124,27 @@ function seriesOf(work: Case, results: ReadonlyMap<string, readonly Round[]>): S
   const found = new Set(all.flatMap(({ usage }) => Object.keys(usage ?? {})));
   const roles = [...ROLES.filter((role) => found.delete(role)), ...found];
   if (roles.length === 0) return own;
-  const cpu = { name: "CPU", unit: "s/GB", better: "less" } as const;
-  const memory = { name: "memory", unit: "MiB", better: "less" } as const;
   const total = (usage: Record<string, Usage>) =>
     Object.values(usage).reduce((sum, { cpu }) => sum + cpu, 0);
   const isTunnel = (usage: Record<string, Usage>) => Object.keys(usage).length > 0;
   return [
     ...own,
     {
-      metric: cpu,
+      metric: CPU,
       figure: ({ usage }) => usage && isTunnel(usage) ? total(usage) / gigabytes : undefined,
     },
     ...roles.map((role): Series => ({
-      metric: { ...cpu, role },
+      metric: { ...CPU, role },
       figure: ({ usage }) => usage?.[role] && usage[role].cpu / gigabytes,
     })),
     ...roles.map((role): Series => ({
-      metric: { ...memory, role },
+      metric: { ...MEMORY, role },
       figure: ({ usage }) => {
         const peak = usage?.[role]?.peak;
         return peak === undefined ? undefined : peak / MIB;
       },
     })),
   ];
-}
-
-function isUsage({ name }: Metric): boolean {
-  return name === "CPU" || name === "memory";
 }
 
 /** No row where a round has no figure: what is left would not be comparable. */

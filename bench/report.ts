@@ -3,12 +3,12 @@
 import { oneLine } from "../core/errors.ts";
 import type { Conditions, Report } from "./conditions.ts";
 import { formatFigure, formatNumber } from "./figures.ts";
-import { ROLES, type Row } from "./measure.ts";
+import { isUsage, ROLES, type Row } from "./measure.ts";
 
 /** Characters of a line at most, as far as that is ours to say. */
 const WIDTH = 100;
-/** No columns of their own: what tables have no room for, and what stands behind the ratios. */
-const UNSHOWN = new Set(["samples", "CPU", "memory"]);
+/** In JSON only: what tables have no room for. */
+const UNSHOWN = new Set(["samples"]);
 
 export function formatJson(report: Report): string {
   return JSON.stringify(report, null, 2);
@@ -48,7 +48,7 @@ export function formatSuite(suite: string, results: readonly Row[]): string {
 
 /** One case: a line a contender. */
 function formatCase(name: string, rows: readonly Row[]): string {
-  const shown = rows.filter(({ metric, role }) => role === undefined && !UNSHOWN.has(metric));
+  const shown = rows.filter((row) => !isUsage(row) && !UNSHOWN.has(row.metric));
   const metrics = [...new Set(shown.filter(({ failed }) => !failed).map(keyOf))];
   const first = metrics[0] ?? "";
   const ratios = ratiosOf(shown, first);
@@ -66,7 +66,7 @@ function formatCase(name: string, rows: readonly Row[]): string {
     const own = rows.filter((row) => row.contender === contender);
     if (own.some(({ failed }) => failed !== undefined)) return [];
     const find = (key: string) => own.find((row) => row.role === undefined && keyOf(row) === key);
-    const cpu = own.find(({ metric, role }) => metric === "CPU" && role === undefined);
+    const cpu = own.find((row) => isUsage(row) && row.role === undefined);
     return [[
       contender,
       ...metrics.map((key) => cellOf(find(key))),
