@@ -88,20 +88,25 @@ async function opens(options: PathOptions): Promise<Times> {
 
 async function roundTrips(options: PathOptions, duration: number): Promise<Times> {
   return await withConnection("make round trips", options, duration, async (connection) => {
-    await connection.write(encodeOrder(Order.echo));
-    const message = crypto.getRandomValues(new Uint8Array(SIZE));
-    const took: number[] = [];
-    const end = performance.now() + duration;
-    // The first one also begins the echo, and is none of an idle connection.
-    for (let i = -1; i < ROUND_TRIPS && (took.length === 0 || performance.now() < end); i++) {
-      const began = performance.now();
-      await connection.write(message);
-      await takeBytes(connection, SIZE);
-      if (i >= 0) took.push(performance.now() - began);
-    }
+    const times = await ping(connection, duration);
     await finish(connection);
-    return summary(took);
+    return times;
   });
+}
+
+async function ping(connection: Duplex, duration: number): Promise<Times> {
+  await connection.write(encodeOrder(Order.echo));
+  const message = crypto.getRandomValues(new Uint8Array(SIZE));
+  const took: number[] = [];
+  const end = performance.now() + duration;
+  // The first one also begins the echo, and is none of an idle connection.
+  for (let i = -1; i < ROUND_TRIPS && (took.length === 0 || performance.now() < end); i++) {
+    const began = performance.now();
+    await connection.write(message);
+    await takeBytes(connection, SIZE);
+    if (i >= 0) took.push(performance.now() - began);
+  }
+  return summary(took);
 }
 
 /** Bits per second of the first transfer that is long enough; shorter ones only find its length. */
@@ -122,19 +127,22 @@ async function throughput(options: PathOptions, direction: Direction): Promise<n
   }
 }
 
+/** Round trips while a transfer has begun and goes on. Both are open before: dials are not measured. */
 async function underLoad(options: PathOptions, direction: Direction): Promise<Times> {
   const { duration } = options;
-  return await withConnection("load the path", options, duration, async (load, signal) => {
-    const begun = Promise.withResolvers<void>();
-    const loading = move[direction](load, MAX_BYTES, begun.resolve);
-    loading.catch(begun.reject);
-    await begun.promise;
-    const ended = loading.then(() => {
-      throw new TunnelError("internal", { action: "load the path", state: "the load has ended" });
+  return await withConnection("make round trips", options, duration, async (echo, signal) => {
+    const within = { ...options, signal };
+    const times = await withConnection("load the path", within, duration, async (load) => {
+      const begun = Promise.withResolvers<void>();
+      const loading = move[direction](load, MAX_BYTES, begun.resolve);
+      const ended = loading.then(() => Promise.reject(unexpected("the load has ended")));
+      ended.catch(begun.reject); // Afterwards it is the reset below.
+      await begun.promise;
+      const times = await Promise.race([ping(echo, duration), ended]);
+      load.reset(new TunnelError("closed", { action: "load the path", state: "it was measured" }));
+      return times;
     });
-    ended.catch(() => {}); // Afterwards it is the reset below.
-    const times = await Promise.race([roundTrips({ ...options, signal }, duration), ended]);
-    load.reset(new TunnelError("closed", { action: "load the path", state: "it has been" }));
+    await finish(echo);
     return times;
   });
 }
