@@ -1,19 +1,16 @@
 /**
- * Measures the tunnel against reference programs that only copy (bare/) and against no tunnel.
- *
- *     deno task bench [SUITE...] [--quick] [--rounds N] [--only NAME,...] [--json FILE]
- *
- * SUITE is throughput, latency or connections; all by default. `--only` names contenders, such as
- * "tunnel quic". `--json -` puts JSON on stdout in the table's place. Exits with 1 when a contender
- * failed.
+ * Measures the tunnel against reference programs that only copy (bare/), against no tunnel, and
+ * against the tools that this machine has (peers/). arguments.ts has the command line. Exits with 1
+ * when something failed, 2 when the command line is wrong.
  */
 
-import { parseArgs } from "node:util";
-import { describe, TunnelError } from "../core/errors.ts";
-import { parseCount } from "../cmd/parse.ts";
-import { type Field, NAMES, startField } from "./contenders.ts";
+import { describe, exitCode } from "../core/errors.ts";
+import { parseArguments, type RunArguments, USAGE } from "./arguments.ts";
+import { conditions, type Report } from "./conditions.ts";
+import { type Field, NAMES, PEERS, startField } from "./contenders.ts";
 import type { Row } from "./measure.ts";
-import { conditions, formatJson, formatTable } from "./report.ts";
+import { type Display, openDisplay, stderrScreen } from "./progress.ts";
+import { formatJson, formatReport } from "./report.ts";
 import { connections } from "./suites/connections.ts";
 import { latency } from "./suites/latency.ts";
 import type { Suite } from "./suites/suite.ts";
@@ -22,87 +19,84 @@ import { startTarget } from "./target.ts";
 
 const SUITES: Readonly<Record<string, Suite>> = { throughput, latency, connections };
 
-interface Arguments {
-  readonly suites: readonly string[];
-  readonly names: readonly string[];
-  readonly quick: boolean;
-  readonly rounds: number;
-  readonly json: string | undefined;
-}
+/** What is known of a suite that failed as a whole. */
+const NOTHING = { metric: "", unit: "", better: "more", contender: "all", rounds: [] } as const;
 
 async function main(argv: string[]): Promise<void> {
-  const { suites, names, quick, rounds, json } = parseArguments(argv);
-  const before = { load: Deno.loadavg()[0]!, began: new Date() };
-  const rows = await run(suites, names, quick, rounds);
-  const facts = conditions(quick, rounds, before);
-  const text = formatJson(rows, facts);
-  if (json === "-") console.log(text);
-  else console.log(formatTable(rows, facts));
-  if (json !== undefined && json !== "-") await Deno.writeTextFile(json, `${text}\n`);
-  if (rows.some(({ failed }) => failed !== undefined)) Deno.exitCode = 1;
+  const choices = { suites: Object.keys(SUITES), contenders: NAMES, peers: PEERS };
+  const args = parseArguments(argv, choices);
+  if (args.command === "help") return console.log(USAGE);
+  if (args.command === "report") {
+    // Here and below: what draws is loaded by who wants a drawing.
+    const { writeDocument } = await import("./document.ts");
+    return await writeDocument(args.file);
+  }
+  const { json, chart } = args;
+  // A file that cannot be written is to be known before hours have passed.
+  for (const file of [json, chart]) if (isFile(file)) await Deno.writeTextFile(file, "");
+  const report = await run(args, async (report) => {
+    if (isFile(json)) await Deno.writeTextFile(json, `${formatJson(report)}\n`);
+  });
+  console.log(json === "-" ? formatJson(report) : formatReport(report));
+  if (isFile(chart)) {
+    const { drawChart } = await import("./chart.ts");
+    await Deno.writeTextFile(chart, await drawChart(report));
+  }
+  if (report.results.some(({ failed }) => failed !== undefined)) Deno.exitCode = 1;
 }
 
+function isFile(name: string | undefined): name is string {
+  return name !== undefined && name !== "-";
+}
+
+/** @param save gets what there is after each suite, so that a run that is stopped is not lost */
 async function run(
-  suites: readonly string[],
-  names: readonly string[],
-  quick: boolean,
-  rounds: number,
-): Promise<Row[]> {
-  const progress = (text: string) => console.error(text);
+  args: RunArguments,
+  save: (report: Report) => Promise<void>,
+): Promise<Report> {
+  const { suites, names } = args;
+  const before = { load: Deno.loadavg()[0]!, began: new Date() };
+  using display = openDisplay(stderrScreen(), suites.length);
+  const { progress } = display;
   await using ground = new AsyncDisposableStack();
   let started: Promise<Field> | undefined;
-  const field = () =>
-    started ??= (async () => {
-      const target = ground.use(startTarget());
-      progress(`starting ${names.join(", ")}`);
-      const field = ground.use(await startField(names, target.port));
-      for (const [name, why] of field.failures) progress(`${name} failed: ${why}`);
-      return field;
-    })();
-  const rows: Row[] = [];
+  const field = () => started ??= startAll(ground, names, display);
+  const results: Row[] = [];
+  let report: Report | undefined;
   for (const suite of suites) {
-    rows.push(...await SUITES[suite]!({ suite, quick, rounds, names, progress, field }));
+    display.begin(suite);
+    try {
+      results.push(...await SUITES[suite]!({ ...args, suite, progress, field }));
+    } catch (cause) {
+      // The figures of the other suites may have taken hours.
+      const failed = describe(cause);
+      progress(`${suite} failed: ${failed}`, { keep: true });
+      results.push({ ...NOTHING, suite, case: suite, failed });
+    }
+    report = { ...conditions(args, before, await started), results };
+    await save(report);
   }
-  return rows;
+  return report!;
 }
 
-function parseArguments(args: string[]): Arguments {
-  const { values, positionals } = parseArgs({
-    args,
-    allowPositionals: true,
-    options: {
-      quick: { type: "boolean", default: false },
-      rounds: { type: "string" },
-      only: { type: "string" },
-      json: { type: "string" },
-    },
-  });
-  const quick = values.quick ?? false;
-  return {
-    suites: choose("suite", positionals, Object.keys(SUITES)),
-    names: choose("contender", values.only?.split(",").map((name) => name.trim()) ?? [], NAMES),
-    quick,
-    rounds: parseCount(values.rounds ?? (quick ? "1" : "3"), 1, 100),
-    json: values.json,
-  };
+async function startAll(
+  ground: AsyncDisposableStack,
+  names: readonly string[],
+  { progress }: Display,
+): Promise<Field> {
+  const target = ground.use(startTarget());
+  progress(`starting ${names.join(", ")}`);
+  const field = ground.use(await startField(names, target.port));
+  for (const [name, why] of field.failures) progress(`${name} failed: ${why}`, { keep: true });
+  for (const [name, why] of field.absent) progress(`without ${name}: ${why}`, { keep: true });
+  return field;
 }
 
-/** What was asked for, in the order of `all`; everything when nothing was. */
-function choose(kind: string, wanted: readonly string[], all: readonly string[]): string[] {
-  for (const name of wanted) {
-    if (all.includes(name)) continue;
-    throw new TunnelError("usage", {
-      action: `choose a ${kind}`,
-      state: `there is no ${kind} ${JSON.stringify(name)}`,
-      remedy: `use ${all.join(", ")}`,
-    });
+if (import.meta.main) {
+  try {
+    await main(Deno.args);
+  } catch (error) {
+    console.error(describe(error));
+    Deno.exit(exitCode(error));
   }
-  return all.filter((name) => wanted.length === 0 || wanted.includes(name));
-}
-
-try {
-  await main(Deno.args);
-} catch (error) {
-  console.error(describe(error));
-  Deno.exit(2);
 }

@@ -1,24 +1,30 @@
 /**
- * The far end of the load: a TCP server that the device connects to. A connection begins with nine
- * bytes, what to do and how much of it:
+ * The far end of the load: a TCP server that the device connects to. A connection begins with
+ * thirteen bytes, what to do, how much of it, and how many bytes to write at once:
  *
- *     u8 order | u64 bytes (big-endian)
+ *     u8 order | u64 bytes | u32 write (big-endian)
  *
  *     0 echo      everything, to the end
  *     1 take      so many bytes, then answer with one
  *     2 give      so many bytes, then end
+ *     3 exchange  take and give so many bytes at the same time, then answer with one
  */
 
-export const Order = { echo: 0, take: 1, give: 2 } as const;
+export const Order = { echo: 0, take: 1, give: 2, exchange: 3 } as const;
 
-export const ORDER_LENGTH = 9;
+export const ORDER_LENGTH = 13;
 /** Bytes that one call reads or writes at most; the load generator must not be what is slow. */
 export const BLOCK = 256 * 1024;
+/** The most that can be asked to be written at once. */
+export const MAX_WRITE = 1024 * 1024;
 
-export function encodeOrder(order: number, bytes = 0): Uint8Array<ArrayBuffer> {
+/** @param write 1 to {@linkcode MAX_WRITE} */
+export function encodeOrder(order: number, bytes = 0, write = BLOCK): Uint8Array<ArrayBuffer> {
   const message = new Uint8Array(ORDER_LENGTH);
+  const view = new DataView(message.buffer);
   message[0] = order;
-  new DataView(message.buffer).setBigUint64(1, BigInt(bytes));
+  view.setBigUint64(1, BigInt(bytes));
+  view.setUint32(9, write);
   return message;
 }
 
@@ -44,7 +50,9 @@ async function serve(listener: Deno.TcpListener): Promise<void> {
 async function obey(conn: Deno.TcpConn): Promise<void> {
   const head = new Uint8Array(ORDER_LENGTH);
   await readFull(conn, head);
-  const bytes = Number(new DataView(head.buffer).getBigUint64(1));
+  const view = new DataView(head.buffer);
+  const bytes = Number(view.getBigUint64(1));
+  const write = view.getUint32(9);
   switch (head[0]) {
     case Order.echo:
       return await echo(conn);
@@ -52,7 +60,10 @@ async function obey(conn: Deno.TcpConn): Promise<void> {
       await take(conn, bytes);
       return await writeAll(conn, new Uint8Array(1));
     case Order.give:
-      return await give(conn, bytes);
+      return await give(conn, bytes, write);
+    case Order.exchange:
+      await Promise.all([take(conn, bytes), give(conn, bytes, write)]);
+      return await writeAll(conn, new Uint8Array(1));
   }
 }
 
@@ -74,16 +85,18 @@ export async function take(conn: Deno.TcpConn, bytes: number): Promise<void> {
   }
 }
 
-/** Writes so many bytes. */
-export async function give(conn: Deno.TcpConn, bytes: number): Promise<void> {
+/** Writes so many bytes, `write` at once. */
+export async function give(conn: Deno.TcpConn, bytes: number, write = BLOCK): Promise<void> {
   for (let left = bytes; left > 0;) {
-    left -= await conn.write(left < BLOCK ? DATA.subarray(0, left) : DATA);
+    left -= await conn.write(DATA.subarray(0, Math.min(left, write)));
   }
 }
 
 // Random, so that nothing on the way can make it smaller.
-const DATA = new Uint8Array(BLOCK);
-for (let at = 0; at < BLOCK; at += 65_536) crypto.getRandomValues(DATA.subarray(at, at + 65_536));
+const DATA = new Uint8Array(MAX_WRITE);
+for (let at = 0; at < MAX_WRITE; at += 65_536) {
+  crypto.getRandomValues(DATA.subarray(at, at + 65_536));
+}
 
 export async function writeAll(conn: Deno.TcpConn, bytes: Uint8Array): Promise<void> {
   for (let at = 0; at < bytes.length;) at += await conn.write(bytes.subarray(at));

@@ -6,6 +6,7 @@ import { approvals, approve, deny } from "./approvals.ts";
 import { protectValues, readOptions } from "./argv.ts";
 import { audit } from "./audit.ts";
 import { authority } from "./authority.ts";
+import { bench } from "./bench.ts";
 import { connect } from "./connect.ts";
 import { type Context, makeContext, VERSION } from "./context.ts";
 import { device } from "./device.ts";
@@ -161,7 +162,7 @@ function define(cli: CAC, wrap: (level: Level, action: Action) => (...args: unkn
   reach(cli.command("device", "Make ports of this machine reachable by its ID"))
     .option("--id <id>", "the device's ID")
     .option(join, joinHelp)
-    .option("--allow <target>", "PORT or HOST:PORT, repeatable (default: 127.0.0.1:22)")
+    .option("--allow <target>", "PORT, HOST:PORT or bench, repeatable (default: 127.0.0.1:22)")
     .option("--approve", "have an operator who may decide about every new dial")
     .option("--approve-command <command>", "have a command decide: JSON on stdin, exit 0 accepts")
     .option(
@@ -209,6 +210,14 @@ function define(cli: CAC, wrap: (level: Level, action: Action) => (...args: unkn
   reach(cli.command("deny <id>", "Turn a dial away that waits for your decision"))
     .example("tunnel deny 3f9a0c12b4d87e65")
     .action(wrap("warn", deny));
+  reach(cli.command("bench <device>", "Say how fast the path to a device is (--allow bench there)"))
+    .option("--seconds <count>", "how long each of six parts takes, 1 to 60 (default: 3)")
+    .option("--json", "as JSON: bits per second, milliseconds")
+    .option(reason, reasonHelp)
+    .option(join, joinHelp)
+    .example("tunnel bench x")
+    .example("tunnel bench x --transport websocket --json")
+    .action(wrap("warn", bench));
   reach(cli.command("doctor", "Say what of UDP, TCP, proxy and certificate works"))
     .option("--relay <url>", "the relay to test (default: the one this home knows)")
     .example("tunnel doctor --relay tunnel://relay.example.com")

@@ -1,6 +1,7 @@
 /** `tunnel device`: serves dials to the ports that it allows. */
 
 import { DEFAULT_ALLOW, formatTarget } from "../core/allow.ts";
+import { withBench } from "../core/bench/target.ts";
 import { Device } from "../core/device.ts";
 import { APPROVAL_WAIT, type ApprovalOptions, DEFAULT_APPROVAL_TIMEOUT } from "../core/approval.ts";
 import { askOperators } from "../core/ask_operators.ts";
@@ -41,7 +42,7 @@ export async function device(context: Context): Promise<void> {
     identity: membership,
     verifier,
     allow,
-    connect: connectTcp,
+    connect: withBench(connectTcp),
     approval: approve?.(verifier),
     resumeWindow: parseDuration(options.text("resumeWindow") ?? "5m"),
     log,

@@ -2,7 +2,7 @@
 
 import { TunnelError } from "./errors.ts";
 import { forbiddenAddress } from "./forbidden.ts";
-import { canonicalHost, type Target } from "./names.ts";
+import { BENCH, canonicalHost, type Target } from "./names.ts";
 
 export type { Target };
 
@@ -24,8 +24,10 @@ export function allowedAddress(
   if (found) return wanted;
   throw new TunnelError("target", {
     action: "dial",
-    state: `the device does not allow ${wanted.hostname}:${wanted.port}`,
-    remedy: `start it with --allow ${target.host ? `${target.host}:` : ""}${target.port}`,
+    state: `the device does not allow ${
+      formatTarget({ host: wanted.hostname, port: wanted.port })
+    }`,
+    remedy: `start it with --allow ${formatTarget(target)}`,
   });
 }
 
@@ -54,9 +56,10 @@ export function checkAddress(
   });
 }
 
-/** A target as people write it: `22`, `printer:9100`, `[fe80::1]:80`. */
+/** A target as people write it: `22`, `printer:9100`, `[fe80::1]:80`, `bench`. */
 export function formatTarget({ host, port }: Target): string {
   if (!host) return String(port);
+  if (host === BENCH.host && port === BENCH.port) return "bench";
   return host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`;
 }
 

@@ -26,6 +26,12 @@ export interface Target {
   port: number;
 }
 
+/**
+ * What `bench` among targets stands for: a target inside the device, for `tunnel bench`. The host can
+ * be no other's (RFC 6761, section 6.4), and a device that does not know it refuses it like any other.
+ */
+export const BENCH: Readonly<Required<Target>> = { host: "bench.invalid", port: 1 };
+
 /** @throws {TunnelError} `usage` */
 export function parseDeviceId(text: string): string {
   return parseName(text, "a device ID");
@@ -50,12 +56,13 @@ export function parsePort(text: string): number {
 }
 
 /**
- * `22`, `10.0.0.5:80`, `printer.local:9100` or `[::1]:22`. The host comes back in lower case, an IPv6
- * address without its brackets and in its shortest form (RFC 5952).
+ * `22`, `10.0.0.5:80`, `printer.local:9100` or `[::1]:22`; `bench` is {@linkcode BENCH}. The host comes
+ * back in lower case, an IPv6 address without its brackets and in its shortest form (RFC 5952).
  *
  * @throws {TunnelError} `usage`
  */
 export function parseTarget(text: string): Target {
+  if (text === "bench") return { ...BENCH };
   const parts = /^(?:(\[[^\]]*\]|[^:]*):)?([^:\]]*)$/.exec(text);
   const port = parts && tryParse(() => parsePort(parts[2]!));
   const host = parts?.[1] === undefined ? undefined : canonicalHost(parts[1]);

@@ -85,6 +85,8 @@ const targets = [
   ["printer.local:9100", { host: "printer.local", port: 9100 }],
   ["Printer.LOCAL:9100", { host: "printer.local", port: 9100 }],
   ["db_1:5432", { host: "db_1", port: 5432 }],
+  ["bench", { host: "bench.invalid", port: 1 }],
+  ["bench:22", { host: "bench", port: 22 }],
 ] as const;
 for (const [text, target] of targets) {
   test(`target ${text}`, () => assert.equal(parseTarget(text), target));

@@ -48,6 +48,7 @@ const usage: [string, string[], RegExp][] = [
     ["device", "--id", "x", "--approve", "--approve-timeout", "6m"],
     /the 5m/,
   ],
+  ["a bench of no time", ["bench", "x", "--seconds", "0"], /from 1 to 60/],
   ["a dial without an ID", ["approve", "x"], /16 hexadecimal digits/],
   ["a dial with half an ID", ["deny", "12345678"], /16 hexadecimal digits/],
 ];

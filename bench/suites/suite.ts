@@ -2,7 +2,8 @@
 
 import { withDeadline } from "../../core/deadline.ts";
 import type { Contender, Field } from "../contenders.ts";
-import { measure, type Row } from "../measure.ts";
+import { measure, type Row, stepsOf } from "../measure.ts";
+import type { Progress } from "../progress.ts";
 
 /** Milliseconds that one run of a case may take. */
 const TIMEOUT = 120_000;
@@ -18,10 +19,21 @@ export interface Metric {
 export interface Case {
   readonly name: string;
   readonly metrics: readonly Metric[];
+  /**
+   * Bytes that one run moves; with it there are also figures for CPU time per GB and for memory, by
+   * role.
+   */
+  readonly moves?: number;
+  /** Whether it can be asked of this contender; it can of each by default. */
+  applies?(contender: Contender): boolean;
   /** A short run whose figures are thrown away. */
   warmUp(contender: Contender): Promise<void>;
-  /** One figure for each metric. @throws when the contender does not do its work */
-  run(contender: Contender): Promise<number[]>;
+  /**
+   * One figure for each metric; undefined where this run cannot tell.
+   *
+   * @throws when the contender does not do its work
+   */
+  run(contender: Contender): Promise<(number | undefined)[]>;
 }
 
 /** What a suite is run with. */
@@ -32,8 +44,7 @@ export interface SuiteOptions {
   readonly rounds: number;
   /** The names of the contenders that are wanted. */
   readonly names: readonly string[];
-  /** Told of what is going on. */
-  readonly progress: (text: string) => void;
+  readonly progress: Progress;
   /** The contenders, running on loopback: started by the first suite that asks. */
   readonly field: () => Promise<Field>;
 }
@@ -45,8 +56,20 @@ export type Suite = (options: SuiteOptions) => Promise<Row[]>;
 export function onField(cases: (options: { quick: boolean }) => Case[]): Suite {
   return async (options) => {
     const field = await options.field();
+    const all = cases(options).map((work) => ({
+      work,
+      steps: stepsOf(work, { ...options, field }),
+    }));
+    const of = all.reduce((sum, { steps }) => sum + steps, 0);
     const rows: Row[] = [];
-    for (const work of cases(options)) rows.push(...await measure(work, { ...options, field }));
+    let before = 0;
+    for (const { work, steps } of all) {
+      const done = before; // Of the cases before this one.
+      const progress: Progress = (text, note) =>
+        options.progress(text, note && { ...note, done: done + (note.done ?? 0), of });
+      rows.push(...await measure(work, { ...options, field, progress }));
+      before += steps;
+    }
     return rows;
   };
 }

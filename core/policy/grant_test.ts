@@ -19,6 +19,7 @@ const canonical: [written: string, kept: string][] = [
   ["x:localhost:22,LOCALHOST:443", "x:22,443"],
   ["x:10.0.0.5:80", "x:10.0.0.5:80"],
   ["x:10.0.0.5:*", "x:10.0.0.5:*"],
+  ["x:22,bench", "x:22,bench"],
   ["x:Printer.Local:9100,printer.local:9100", "x:printer.local:9100"],
   ["x:[::1]:22", "x:[::1]:22"],
   ["x:[0:0:0:0:0:0:0:1]:22,[::1]:22", "x:[::1]:22"],
