@@ -1,16 +1,25 @@
 /** What is measured: ways from a local port to the target, each of processes of its own. */
 
-import { developmentCertificate } from "../stores/certificate.ts";
-import { Running, type RunOptions, tempDir, tunnel as usualTunnel } from "../tests/processes.ts";
-import { HOST } from "./bare/main.ts";
+import { type Running, tempDir } from "../tests/processes.ts";
+import { keepFamily } from "./family.ts";
+import { chisel } from "./peers/chisel.ts";
+import { frp } from "./peers/frp.ts";
+import { openssh } from "./peers/openssh.ts";
+import { findPeer, peerVersion } from "./peers/peer.ts";
+import { rathole } from "./peers/rathole.ts";
+import { wstunnel } from "./peers/wstunnel.ts";
+import type { Recipe } from "./recipe.ts";
+import { TUNNELS } from "./tunnels.ts";
 
 /** A way to the target. */
 export interface Contender {
   readonly name: string;
   /** The local port whose connections arrive at the target. */
   readonly port: number;
-  /** Its processes by role (service, relay, device, or the tool's own names); none without a tunnel. */
+  /** Its processes by role: service, relay and device, where it has them; none without a tunnel. */
   readonly processes: readonly Process[];
+  /** Of the tool, as it says itself; undefined for what is of this repository. */
+  readonly version?: string;
 }
 
 /** A process of a contender. */
@@ -24,34 +33,34 @@ export interface Field extends AsyncDisposable {
   readonly contenders: readonly Contender[];
   /** Those that did not start, and why. */
   readonly failures: ReadonlyMap<string, string>;
+  /** Those whose programs this machine lacks, and what to do: no failure of theirs. */
+  readonly absent: ReadonlyMap<string, string>;
 }
 
-type Starter = (start: StartContext) => Promise<number>;
-
-interface StartContext {
-  readonly target: number;
-  readonly home: string;
-  /** Keeps a process of this role until the field goes. */
-  readonly keep: (role: string, running: Running) => Running;
-}
-
-const STARTERS: Record<string, Starter> = {
-  "direct": ({ target }) => Promise.resolve(target),
-  "bare quic": async (context) => {
-    const relay = await bare(context, "quic", "relay");
-    await bare(context, "quic", "device", context.target, relay);
-    return await bare(context, "quic", "service", relay);
-  },
-  "tunnel quic": (context) => tunnelOver(context, "quic"),
-  "plain quic": (context) => tunnelOver(context, "quic", plainTunnel),
-  "bare websocket": (context) => bareSockets(context, "websocket"),
-  "tunnel websocket": (context) => tunnelOver(context, "websocket"),
-  "plain websocket": (context) => tunnelOver(context, "websocket", plainTunnel),
-  "bare tls": (context) => bareSockets(context, "tls"),
+/** The tools that people use today. Each sentence of theirs says what is not the tool's default. */
+const TOOLS: Readonly<Record<string, Recipe>> = {
+  "openssh": openssh,
+  "chisel": chisel,
+  "frp tcp": frp("tcp"),
+  "frp quic": frp("quic"),
+  "frp wss": frp("wss"),
+  "rathole tls": rathole("tls"),
+  "rathole noise": rathole("noise"),
+  "wstunnel": wstunnel,
 };
 
+const RECIPES: Readonly<Record<string, Recipe>> = { ...TUNNELS, ...TOOLS };
+
 /** Every name, in the order of measurement. */
-export const NAMES: readonly string[] = Object.keys(STARTERS);
+export const NAMES: readonly string[] = Object.keys(RECIPES);
+
+/** The names of what is not of this repository. */
+export const PEERS: readonly string[] = Object.keys(TOOLS);
+
+/** What each contender is and how it is set up, in a sentence. */
+export const DESCRIPTIONS: Readonly<Record<string, string>> = Object.fromEntries(
+  Object.entries(RECIPES).map(([name, { description }]) => [name, description]),
+);
 
 /** What a contender is compared with: the copying alone, and the engine without its encryption. */
 export const REFERENCES: Readonly<Record<string, readonly string[]>> = {
@@ -61,79 +70,62 @@ export const REFERENCES: Readonly<Record<string, readonly string[]>> = {
   "plain websocket": ["bare websocket"],
 };
 
-/** Starts the contenders of these names; one that fails to start does not keep the others. */
+/**
+ * Starts the contenders of these names; one that fails to start does not keep the others.
+ *
+ * @param target the port of the target, on this machine
+ */
 export async function startField(names: readonly string[], target: number): Promise<Field> {
   await using stack = new AsyncDisposableStack();
   const home = stack.use(await tempDir());
   const contenders: Contender[] = [];
   const failures = new Map<string, string>();
+  const absent = new Map<string, string>();
   for (const name of names) {
-    const processes: Process[] = [];
-    const keep = (role: string, running: Running) => {
-      processes.push({ role, pid: running.pid });
-      return stack.use(running);
-    };
+    const why = lacking(name);
+    if (why !== undefined) {
+      absent.set(name, why);
+      continue;
+    }
     try {
-      const port = await STARTERS[name]!({ target, home: home.path, keep });
-      contenders.push({ name, port, processes });
+      const { contender, owned } = await start(
+        name,
+        target,
+        `${home.path}/${name.replaceAll(" ", "-")}`,
+      );
+      stack.use(owned);
+      contenders.push(contender);
     } catch (error) {
       failures.set(name, `it did not start: ${error}`);
     }
   }
   const owned = stack.move();
-  return { contenders, failures, [Symbol.asyncDispose]: () => owned.disposeAsync() };
+  return { contenders, failures, absent, [Symbol.asyncDispose]: () => owned.disposeAsync() };
 }
 
-async function tunnelOver(
-  { target, home, keep }: StartContext,
-  transport: string,
-  tunnel = usualTunnel,
-): Promise<number> {
-  // A relay of its own, so that one contender's leftovers are not another's load.
-  const env = { TUNNEL_HOME: `${home}/${tunnel.name}-${transport}`, TUNNEL_TRANSPORT: transport };
-  const relay = keep("relay", tunnel(["relay", "--listen", `${HOST}:0`], { env }));
-  await relay.line(/^relay ready /m);
-  const device = keep(
-    "device",
-    tunnel(["device", "--id", "bench", "--allow", String(target)], { env }),
-  );
-  await device.line(/^device bench online /m);
-  const service = keep("service", tunnel(["connect", "bench", String(target)], { env }));
-  return Number(await service.line(/^listening \S+:(\d+) -> /m));
+/** Why this machine cannot have the contender of this name; undefined when it can. */
+export function lacking(name: string): string | undefined {
+  const missing = (RECIPES[name]!.programs ?? []).filter((program) => !findPeer(program));
+  if (missing.length === 0) return undefined;
+  return `${missing.join(", ")} not installed: run bench/peers/install.sh`;
 }
 
-/** The same without the encryption end to end: see plain/cipher_state.ts. */
-function plainTunnel(args: readonly string[], options?: RunOptions): Running {
-  const path = (name: string) => new URL(name, import.meta.url).pathname;
-  const map = `--import-map=${path("plain/imports.json")}`;
-  const command = [Deno.execPath(), "run", "-A", "--quiet", "--no-check", map];
-  return new Running([...command, path("../cmd/main.ts"), ...args], options);
-}
-
-async function bareSockets(context: StartContext, kind: string): Promise<number> {
-  const device = await bare(context, kind, "device", context.target);
-  const relay = await bare(context, kind, "relay", device);
-  return await bare(context, kind, "service", relay);
-}
-
-/** Starts one reference program; settles with the port that it listens on. */
-async function bare(
-  { home, keep }: StartContext,
-  kind: string,
-  role: string,
-  ...ports: number[]
-): Promise<number> {
-  const main = new URL("bare/main.ts", import.meta.url).pathname;
-  const certificates = `${home}/bare`;
-  const { root } = await developmentCertificate(certificates, { names: [HOST] });
-  const trusted = `${home}/bare.pem`;
-  await Deno.writeTextFile(trusted, root);
-  const command = [Deno.execPath(), "run", "-A", "--quiet", "--no-check", main];
-  const running = keep(
-    role,
-    new Running([...command, kind, role, certificates, ...ports.map(String)], {
-      env: { DENO_CERT: trusted },
-    }),
-  );
-  return Number(await running.line(/^ready (\d+)$/m));
+/** What has been started of one that fails is ended at once: it would be the others' load. */
+async function start(
+  name: string,
+  target: number,
+  home: string,
+): Promise<{ contender: Contender; owned: AsyncDisposable }> {
+  await using stack = new AsyncDisposableStack();
+  const processes: Process[] = [];
+  const keep = (role: string, running: Running) => {
+    processes.push({ role, pid: running.pid });
+    stack.use(keepFamily(running));
+    return running;
+  };
+  await Deno.mkdir(home);
+  const recipe = RECIPES[name]!;
+  const version = recipe.version && await peerVersion(recipe.version);
+  const port = await recipe.start({ target, home, keep });
+  return { contender: { name, port, processes, version }, owned: stack.move() };
 }
