@@ -19,8 +19,10 @@ export function keepFamily(running: Running): AsyncDisposable {
     async [Symbol.asyncDispose]() {
       // Before the kill: afterwards they are nobody's children.
       const descendants = family(running.pid).slice(1);
-      await running[Symbol.asyncDispose]();
+      running.kill("SIGKILL");
       for (const pid of descendants) kill(pid);
+      // Only now: it waits for the end of the output, which they have inherited.
+      await running[Symbol.asyncDispose]();
       const action = `end processes ${descendants.join(", ")}`;
       await withDeadline({ action, timeout: PATIENCE }, async (signal) => {
         // There is no event for the end of a process that is not one's own child.
