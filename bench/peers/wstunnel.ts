@@ -17,6 +17,9 @@ export const wstunnel: Recipe = {
   start,
 };
 
+/** It takes NO_COLOR for a boolean and ends when it is another word, such as the usual 1. */
+const env = { NO_COLOR: "true" };
+
 async function start({ target, home, keep }: StartContext): Promise<number> {
   const program = peerPath("wstunnel");
   const keys = await peerKeys(home);
@@ -28,13 +31,13 @@ async function start({ target, home, keep }: StartContext): Promise<number> {
     new Running([
       ...[program, "server", ...quiet],
       ...["--tls-certificate", keys.cert, "--tls-private-key", keys.key, url],
-    ]),
+    ], { env }),
   );
   const client = (role: string, ...tunnel: string[]) =>
     keep(
       role,
       new Running([program, "client", ...quiet, "--tls-verify-certificate", ...tunnel, url], {
-        env: { SSL_CERT_FILE: keys.root },
+        env: { ...env, SSL_CERT_FILE: keys.root },
       }),
     );
   const device = client("device", "-R", `tcp://${HOST}:${reverse}:${HOST}:${target}`);
