@@ -120,7 +120,7 @@ done
 mkdir -p "$bin" || exit
 there=0
 for tool in "${wanted[@]}"; do
-  echo "$tool: looking for it"
+  echo "$tool: installing, which may take minutes"
   if "$tool" >"$work/log" 2>&1; then
     echo "$tool: installed"
     there=$((there + 1))
