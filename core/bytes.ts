@@ -71,6 +71,11 @@ export class ByteReader {
     return whole;
   }
 
+  /** Gives back the end of what was read last, to be read again. */
+  unread(rest: Uint8Array): void {
+    this.#chunk = rest;
+  }
+
   /**
    * Waits until there is something to read, which stays to be read: true for bytes, false for the end
    * of the stream. Nothing else may read meanwhile; when the signal fires it may again.
