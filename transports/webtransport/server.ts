@@ -13,6 +13,7 @@ import type { QuicConnection, QuicStream } from "./quic.ts";
 import { DRAFT_REQUEST, DRAFT_RESPONSE, judge, type Judging } from "./request.ts";
 import { WebTransportSession } from "./session.ts";
 
+const ACTION = "accept a WebTransport session";
 /** Milliseconds that a client has to take a response and go. */
 const LINGER = 1_000;
 
@@ -36,6 +37,8 @@ class Server implements Http3Handler {
   readonly #lobby = new Lobby();
   /** A request has the place of the one session. */
   #isTaken = false;
+  /** Why it gets none. */
+  #refusal: TunnelError | undefined;
 
   constructor(conn: QuicConnection, options: Judging & { readonly signal: AbortSignal }) {
     this.#options = options;
@@ -64,7 +67,7 @@ class Server implements Http3Handler {
     this.#isTaken = true;
     // Only with the client's settings is it known that both mean the same (draft, section 3.1).
     await this.#connection.settings;
-    throwIfAborted(this.#options.signal, "accept a session");
+    throwIfAborted(this.#options.signal, ACTION);
     const writer = stream.writable.getWriter();
     const isDraft02 = fields.some(([name]) => name === DRAFT_REQUEST[0]);
     await writer.write(headers([[":status", "200"], ...(isDraft02 ? [DRAFT_RESPONSE] : [])]));
@@ -100,18 +103,16 @@ class Server implements Http3Handler {
   /** A client that gets no session has nothing else to do here. */
   #turnAway(status: number): void {
     this.#isTaken = true;
+    const { conn } = this.#connection;
     const timer = setTimeout(() => this.#connection.close(), LINGER);
+    conn.closed.catch(() => {}).finally(() => clearTimeout(timer));
     const state = `a request was answered with ${status}`;
-    const error = new TunnelError("closed", { action: "accept a WebTransport session", state });
-    this.#connection.conn.closed.catch(() => {}).finally(() => {
-      clearTimeout(timer);
-      this.#outcome.reject(error);
-    });
+    this.#refusal = new TunnelError("closed", { action: ACTION, state });
   }
 
   #giveUp(cause: unknown): void {
     if (!this.#lobby.session) this.#connection.close();
-    this.#outcome.reject(cause);
+    this.#outcome.reject(this.#refusal ?? cause);
   }
 }
 
@@ -120,5 +121,5 @@ function headers(fields: readonly Field[]): Uint8Array {
 }
 
 function gone(state: string, cause?: unknown): TunnelError {
-  return new TunnelError("reset", { action: "accept a WebTransport session", state, cause });
+  return new TunnelError("reset", { action: ACTION, state, cause });
 }
