@@ -143,7 +143,8 @@ export class Relay {
       this.#sessions.add(session);
       session.closed.catch(() => {}).finally(() => this.#sessions.delete(session));
       guest.proven();
-      handshakes.of(transport, "done").add();
+      // One port may serve several kinds, and which one it is shows only now.
+      handshakes.of(session.transport, "done").add();
       return session;
     } catch (cause) {
       handshakes.of(transport, toTunnelError(cause, "", "protocol").code).add();
