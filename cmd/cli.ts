@@ -55,7 +55,7 @@ export async function run(argv: readonly string[]): Promise<number> {
 function define(cli: CAC, wrap: (level: Level, action: Action) => (...args: unknown[]) => void) {
   const reach = (command: ReturnType<CAC["command"]>) =>
     command
-      .option("--transport <name>", "auto, quic or websocket (default: auto)")
+      .option("--transport <name>", "auto, quic, webtransport or websocket (default: auto)")
       .option("--proxy <url>", "HTTP CONNECT proxy (default: HTTPS_PROXY, NO_PROXY)");
   const join = "--join <string>";
   const joinHelp = "join string or signed string, @FILE that holds one, or - for stdin";

@@ -54,6 +54,20 @@ export async function openPage(script: URL): Promise<BrowserPage> {
   }
 }
 
+// deno-lint-ignore no-explicit-any -- of a function that is called with what it takes
+type Exports = Record<string, (...args: any[]) => unknown>;
+
+/** Calls what the page's script exports; arguments and results are copied. */
+export async function callPage<Lib extends Exports, Name extends keyof Lib & string>(
+  page: Page,
+  name: Name,
+  ...args: Parameters<Lib[Name]>
+): Promise<Awaited<ReturnType<Lib[Name]>>> {
+  const run = ({ name, args }: { name: string; args: unknown[] }) =>
+    (globalThis as unknown as { lib: Exports }).lib[name]!(...args);
+  return await page.evaluate(run, { name, args }) as Awaited<ReturnType<Lib[Name]>>;
+}
+
 const HTML = { "content-type": "text/html" };
 
 async function bundle(script: URL): Promise<string> {

@@ -6,7 +6,7 @@ import type { Page } from "playwright-core";
 import { certificateHash } from "../../core/identity/certificate_hashes.ts";
 import type { Listener, Session, Stream } from "../../core/transport.ts";
 import { bounded } from "../../tests/bounded.ts";
-import { CHROMIUM, openPage } from "../../tests/chromium.ts";
+import { callPage, CHROMIUM, openPage } from "../../tests/chromium.ts";
 import { testGround } from "../../tests/network_fixture.ts";
 import { find, testWith } from "../../tests/require.ts";
 import { readAll, serveEcho, write } from "../../tests/streams.ts";
@@ -144,21 +144,17 @@ check("a certificate of another hash is refused", async ({ page, listener, relay
   assert.is(await bounded("the page", connecting), "refused");
 });
 
+type Calls = typeof Lib;
+
 test.after(async () => await browser?.[Symbol.asyncDispose]());
 test.run();
 
-type Calls = typeof Lib;
-
-/** Calls what {@linkcode Lib} exports in the page. */
-async function call<Name extends keyof Calls>(
+function call<Name extends keyof Calls>(
   page: Page,
   name: Name,
   ...args: Parameters<Calls[Name]>
 ): Promise<Awaited<ReturnType<Calls[Name]>>> {
-  const run = ({ name, args }: { name: string; args: unknown[] }) =>
-    (globalThis as unknown as { lib: Record<string, (...args: unknown[]) => unknown> })
-      .lib[name]!(...args);
-  return await page.evaluate(run, { name, args }) as Awaited<ReturnType<Calls[Name]>>;
+  return callPage<Calls, Name>(page, name, ...args);
 }
 
 async function accepted(listener: Listener): Promise<Session> {
