@@ -7,7 +7,7 @@ import { Http3Code, Http3Error } from "./errors.ts";
 
 /** Bits of the code of each byte, then of the end of string. */
 // deno-fmt-ignore
-const LENGTHS = [
+export const HUFFMAN_LENGTHS: readonly number[] = [
   13, 23, 28, 28, 28, 28, 28, 28, 28, 24, 30, 28, 28, 30, 28, 28,
   28, 28, 28, 28, 28, 28, 30, 28, 28, 28, 28, 28, 28, 28, 28, 28,
   6, 10, 10, 12, 13, 6, 8, 11, 10, 10, 8, 11, 8, 6, 6, 6,
@@ -34,8 +34,8 @@ const LONGEST = 30;
 const MAX_PADDING = 7;
 
 /** Symbols in the order of their codes. */
-const SYMBOLS = LENGTHS.map((_, symbol) => symbol).sort((a, b) =>
-  LENGTHS[a]! - LENGTHS[b]! || a - b
+const SYMBOLS = HUFFMAN_LENGTHS.map((_, symbol) => symbol).sort((a, b) =>
+  HUFFMAN_LENGTHS[a]! - HUFFMAN_LENGTHS[b]! || a - b
 );
 /** For each length: its first code, how many there are, and where they begin in SYMBOLS. */
 const ROWS = rows();
@@ -72,7 +72,7 @@ function rows(): { first: number; size: number; start: number }[] {
   const made = [{ first: 0, size: 0, start: 0 }];
   for (let length = 1; length <= LONGEST; length++) {
     const { first, size, start } = made[length - 1]!;
-    const many = LENGTHS.filter((other) => other === length).length;
+    const many = HUFFMAN_LENGTHS.filter((other) => other === length).length;
     made.push({ first: (first + size) << 1, size: many, start: start + size });
   }
   return made;

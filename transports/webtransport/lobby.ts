@@ -7,8 +7,8 @@ import type { Stream } from "../../core/transport.ts";
 import { refuseStream } from "./quic.ts";
 import type { WebTransportSession } from "./session.ts";
 
-/** Streams that wait for a session; more are refused. */
-const MOST = 16;
+/** Streams that wait for a session; more are refused. Each may hold 1.25 MB. */
+const MOST = 4;
 
 export class Lobby {
   readonly #early: [session: bigint, stream: Stream][] = [];
