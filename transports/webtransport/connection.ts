@@ -28,6 +28,8 @@ import { decodeVarint, encodeVarint } from "./varint.ts";
 
 /** Requests that one connection may make, the session's own included. */
 const MAX_REQUESTS = 32;
+/** Bytes that a session's stream begins with at least; a request has more. */
+const LEAST_PREFIX = 3;
 /** Bytes of a frame whose payload is one number. */
 const MAX_NUMBER = 8;
 
@@ -117,7 +119,7 @@ export class Http3Connection {
   }
 
   async #sort(stream: QuicStream): Promise<void> {
-    const prefix = new PrefixReader(stream.readable);
+    const prefix = new PrefixReader(stream.readable, LEAST_PREFIX);
     const type = await prefix.varint();
     if (type === FrameType.webTransport) {
       const session = await prefix.varint();
@@ -134,7 +136,7 @@ export class Http3Connection {
     if (++this.#requests > MAX_REQUESTS) {
       throw new Http3Error(Http3Code.excessiveLoad, `there are more than ${MAX_REQUESTS} requests`);
     }
-    await this.#handler.request(stream, new FrameReader(stream.readable, type));
+    await this.#handler.request(stream, new FrameReader(stream.readable, prefix.taken));
   }
 
   async #acceptUnidirectional(): Promise<void> {

@@ -47,21 +47,19 @@ export function encodeFrame(type: bigint, payload: Uint8Array): Uint8Array<Array
 /** Reads the frames of a stream one after the other; each payload must be taken before the next. */
 export class FrameReader {
   readonly #bytes: ByteReader;
-  /** The type of the first frame, where it has been read already. */
-  #first: bigint | undefined;
   /** Bytes of the current payload that have not been taken. */
   #left = 0n;
 
-  constructor(readable: ReadableStream<Uint8Array>, first?: bigint) {
+  /** @param first what was read of the stream before */
+  constructor(readable: ReadableStream<Uint8Array>, first = new Uint8Array(0)) {
     this.#bytes = new ByteReader(readable);
-    this.#first = first;
+    this.#bytes.unread(first);
   }
 
   /** The next frame's header; null at the end. @throws {Http3Error} when it is cut off */
   async next(): Promise<FrameHeader | null> {
-    const type = this.#first ?? await this.#varint();
+    const type = await this.#varint();
     if (type === null) return null;
-    this.#first = undefined;
     const length = await this.#varint();
     if (length === null) throw cutOff();
     this.#left = length;

@@ -5,19 +5,28 @@ import { decodeVarint, varintLength } from "./varint.ts";
 
 export class PrefixReader {
   readonly #reader: ReadableStreamBYOBReader;
+  readonly #most: number;
+  #taken = new Uint8Array(0);
+  #at = 0;
 
-  constructor(readable: ReadableStream<Uint8Array>) {
+  /** @param most bytes that may be taken at once if they are there, which spares reads */
+  constructor(readable: ReadableStream<Uint8Array>, most = 1) {
     this.#reader = readable.getReader({ mode: "byob" });
+    this.#most = most;
+  }
+
+  /** All that was taken of the stream. */
+  get taken(): Uint8Array<ArrayBuffer> {
+    return this.#taken;
   }
 
   /** Null when the stream ends before or within it. Rejects with the stream's error. */
   async varint(): Promise<bigint | null> {
-    const first = await this.#exactly(1);
-    if (!first) return null;
-    const more = varintLength(first[0]!) - 1;
-    if (more === 0) return decodeVarint(first)!.value;
-    const rest = await this.#exactly(more);
-    return rest && decodeVarint(concat([first, rest]))!.value;
+    if (!await this.#fill(1)) return null;
+    if (!await this.#fill(varintLength(this.#taken[this.#at]!))) return null;
+    const { value, end } = decodeVarint(this.#taken, this.#at)!;
+    this.#at = end;
+    return value;
   }
 
   /** Lets others read what follows. */
@@ -25,8 +34,13 @@ export class PrefixReader {
     this.#reader.releaseLock();
   }
 
-  async #exactly(length: number): Promise<Uint8Array | null> {
-    const { value } = await this.#reader.read(new Uint8Array(length), { min: length });
-    return value?.length === length ? value : null;
+  /** Has so many bytes ready; false when the stream ends before. */
+  async #fill(count: number): Promise<boolean> {
+    const missing = this.#at + count - this.#taken.length;
+    if (missing <= 0) return true;
+    const room = Math.max(missing, this.#most - this.#taken.length);
+    const { value } = await this.#reader.read(new Uint8Array(room), { min: missing });
+    if (value) this.#taken = concat([this.#taken, value]);
+    return (value?.length ?? 0) >= missing;
   }
 }

@@ -4,7 +4,7 @@
  * with it.
  */
 
-import { delay } from "../../core/deadline.ts";
+import { delay, throwIfAborted } from "../../core/deadline.ts";
 import { describe, TunnelError } from "../../core/errors.ts";
 import {
   CloseCode,
@@ -75,6 +75,7 @@ export class WebTransportSession implements Session {
 
   async openStream({ signal }: { signal?: AbortSignal } = {}): Promise<Stream> {
     const over = this.#over.signal;
+    throwIfAborted(over, "open a stream");
     return await this.#opener.open(signal ? AbortSignal.any([signal, over]) : over);
   }
 
