@@ -124,8 +124,9 @@ export class Relay {
     } catch (cause) {
       const error = toTunnelError(cause, "accept a session", "protocol");
       session?.close(closeInfo(CloseCode.done, error.parts.state));
-      // Limits have said so themselves.
-      if (error.code !== "limit") {
+      // Limits have said so themselves, and a page that was asked for and given is no failure.
+      const isAnswered = !session && error.code === "closed";
+      if (error.code !== "limit" && !isAnswered) {
         this.#failures.warn(error.message, { transport: incoming.transport });
       }
       return;

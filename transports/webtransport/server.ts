@@ -20,7 +20,7 @@ const LINGER = 1_000;
 /**
  * Waits for the request that becomes a session.
  *
- * @throws {TunnelError} `closed` when it was turned away, `protocol`, `reset`, what the signal says
+ * @throws {TunnelError} `refused` when it was turned away, `protocol`, `reset`, what the signal says
  */
 export function acceptSession(
   conn: QuicConnection,
@@ -107,7 +107,7 @@ class Server implements Http3Handler {
     const timer = setTimeout(() => this.#connection.close(), LINGER);
     conn.closed.catch(() => {}).finally(() => clearTimeout(timer));
     const state = `a request was answered with ${status}`;
-    this.#refusal = new TunnelError("closed", { action: ACTION, state });
+    this.#refusal = new TunnelError("refused", { action: ACTION, state });
   }
 
   #giveUp(cause: unknown): void {
