@@ -25,15 +25,3 @@ export function parseListen(text: string, host: string): { hostname: string; por
     remedy: "it is PORT or HOST:PORT, with a port from 0 to 65535",
   });
 }
-
-/** The origin of web pages (RFC 6454), as browsers name it: `https://HOST`, `https://HOST:PORT`. */
-export function parseOrigin(text: string): string {
-  const url = URL.canParse(text) ? new URL(text) : undefined;
-  const isOrigin = url && /^https?:$/.test(url.protocol) && `${url.origin}/` === url.href;
-  if (isOrigin) return url.origin;
-  throw new TunnelError("usage", {
-    action: "read --allow-origin",
-    state: `${quote(text)} is no origin of web pages`,
-    remedy: "it is https://HOST or https://HOST:PORT, without a path",
-  });
-}

@@ -8,6 +8,7 @@ import { parseDuration, parseRelayUrl } from "../core/names.ts";
 import { Relay } from "../core/relay/relay.ts";
 import type { Limits, Listener, ListenOptions } from "../core/transport.ts";
 import { matchesName } from "../stores/certificate.ts";
+import { portOf } from "../transports/address.ts";
 import { quicProtocol } from "../transports/quic.ts";
 import { listenQuic } from "../transports/quic_endpoint.ts";
 import { type RequestHandler, websocketTransport } from "../transports/websocket/transport.ts";
@@ -17,7 +18,8 @@ import { AGENT, type Context, VERSION } from "./context.ts";
 import { readAuthority } from "./input.ts";
 import { type ChosenLimits, listLimits, parseLimits } from "./limits.ts";
 import { observeProcess, serveMetrics } from "./metrics.ts";
-import { parseListen, parseOrigin } from "./parse.ts";
+import { isOwnOrigin, parseOrigin } from "./origins.ts";
+import { parseListen } from "./parse.ts";
 import { print, stopSignal } from "./process.ts";
 import { keepPruned } from "./retention.ts";
 
@@ -55,7 +57,7 @@ export async function relay(context: Context): Promise<void> {
   if (shown) log.info("metrics are served", { url: shown.url });
   const isOwnHost = (host: string) => host === hostname || matchesName(certificate.names, host);
   const allowsOrigin = (origin: string) =>
-    origins.includes(origin) || isOwnOrigin(origin, { isOwnHost, ports: [url.port, `${port}`] });
+    origins.includes(origin) || isOwnOrigin(origin, { isOwnHost, ports: [portOf(url), port] });
   const binding = { ...address, ...certificate.current, limits: sessionLimits(limits) };
   const serves: Services = { allowsOrigin, onRequest: (request) => certificate.answer(request) };
   const listeners = await bind(context, binding, serves, asked === undefined);
@@ -162,16 +164,6 @@ function sessionLimits({ streams }: ChosenLimits): Partial<Limits> | undefined {
 
 function isForbidden(error: unknown): boolean {
   return error instanceof TunnelError && error.cause instanceof Deno.errors.PermissionDenied;
-}
-
-/** A page that the relay itself has served, by HTTPS under one of its names. */
-function isOwnOrigin(
-  origin: string,
-  { isOwnHost, ports }: { isOwnHost: (host: string) => boolean; ports: readonly string[] },
-): boolean {
-  if (!origin.startsWith("https://") || !URL.canParse(origin)) return false;
-  const { hostname, port } = new URL(origin);
-  return isOwnHost(hostname.replace(/^\[|\]$/g, "")) && ports.includes(port || "443");
 }
 
 /** The address under which others likely reach this machine. */
