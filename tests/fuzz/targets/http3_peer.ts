@@ -17,9 +17,11 @@ import type { WebTransportSession } from "../../../transports/webtransport/sessi
 import { encodeSettings, ownSettings } from "../../../transports/webtransport/settings.ts";
 import { encodeVarint } from "../../../transports/webtransport/varint.ts";
 import { Leftovers } from "../../leftovers.ts";
+import { text as fromBytes } from "../../text.ts";
 import { must, same } from "../expect.ts";
 import { isEqual, sequence } from "../fake_path.ts";
 import { FakeQuic, type FakeStream } from "../fake_quic.ts";
+import { VIOLATIONS } from "../http3_violations.ts";
 import { Tape, type Target } from "../target.ts";
 import { turn, until } from "../turns.ts";
 
@@ -60,6 +62,8 @@ class Script {
   readonly #control: FakeStream;
   #session?: WebTransportSession;
   #connect?: FakeStream;
+  /** Requests for a session behind the one that gets it. */
+  readonly #others: FakeStream[] = [];
   #outcome?: string;
   /** What the session ended with. */
   #closed?: string;
@@ -132,6 +136,9 @@ class Script {
     } else if (this.#conn.closing && !this.#isClosed) {
       same(this.#conn.closing.closeCode, Http3Code.noError, this.#conn.closing.reason);
     }
+    for (const { heard } of this.#others) {
+      must(!fromBytes(heard).includes("200"), "a second session");
+    }
     if (this.#tape.chance(2)) this.#conn.lose();
     else this.#conn.leave({ closeCode: Http3Code.noError, reason: "" });
     this.#stop.abort(new TunnelError("aborted", { action: "test", state: "it is over" }));
@@ -199,7 +206,8 @@ class Script {
     if (this.#requests >= MAX_REQUESTS) return;
     const stream = this.#bidirectional();
     this.#requests++;
-    this.#connect ??= stream;
+    if (this.#connect) this.#others.push(stream);
+    else this.#connect = stream;
     const unknown = this.#tape.chance(4) ? encodeFrame(0x21n, sequence(0, 50, 3)) : EMPTY;
     const head = encodeFrame(FrameType.headers, encodeFields(sessionRequest("relay.example")));
     this.#pieces(stream, concat([unknown, head]));
@@ -310,72 +318,26 @@ class Script {
     this.#connect!.end();
   }
 
-  /** Something that no client may say, and what it is called. */
+  /** Something that no client may say, if it would be understood as such by now. */
   #violate(): void {
-    const tape = this.#tape;
-    const kind = tape.byte() % 16;
-    const { conn, control } = { conn: this.#conn, control: this.#control };
-    const wrong = (...codes: number[]) => void (this.#wrong = codes);
-    if (kind < 6 && !this.#hasSettings) {
-      control.say(encodeFrame(0x21n, EMPTY));
-      return wrong(Http3Code.missingSettings);
+    const { needs, codes, say } = this.#tape.pick(VIOLATIONS);
+    if (needs === "settings" && !this.#hasSettings) {
+      this.#control.say(encodeFrame(0x21n, EMPTY));
+      this.#wrong = [Http3Code.missingSettings];
+      return;
     }
-    switch (kind) {
-      case 0:
-        control.say(encodeFrame(FrameType.settings, EMPTY));
-        return wrong(Http3Code.frameUnexpected);
-      case 1:
-        control.say(encodeFrame(tape.pick([0x00n, 0x01n, 0x02n, 0x05n, 0x08n, 0x41n]), EMPTY));
-        return wrong(Http3Code.frameUnexpected);
-      case 2:
-        control.say(encodeFrame(FrameType.goaway, encodeVarint(this.#goaway)));
-        control.say(encodeFrame(FrameType.goaway, encodeVarint(this.#goaway + 1n)));
-        return wrong(Http3Code.idError);
-      case 3:
-        control.say(encodeFrame(FrameType.cancelPush, encodeVarint(0)));
-        return wrong(Http3Code.idError);
-      case 4:
-        control.say(encodeFrame(FrameType.maxPushId, Uint8Array.of(0x40)));
-        return wrong(Http3Code.frameError);
-      case 5:
-        control.end();
-        return wrong(Http3Code.closedCriticalStream);
-      case 6:
-        this.#unidirectional(StreamType.control);
-        return wrong(Http3Code.streamCreationError);
-      case 7:
-        this.#unidirectional(StreamType.push);
-        return wrong(Http3Code.streamCreationError);
-      case 8:
-        this.#unidirectional(StreamType.qpackEncoder, Uint8Array.of(0x3f, 0x01));
-        // As a second one it would be wrong all the same.
-        return wrong(Http3Code.qpackEncoderStreamError, Http3Code.streamCreationError);
-      case 9:
-        this.#unidirectional(StreamType.qpackDecoder, Uint8Array.of(tape.pick([0x01, 0x81])));
-        return wrong(Http3Code.qpackDecoderStreamError, Http3Code.streamCreationError);
-      case 10:
-        conn.sayDatagram(tape.pick([EMPTY, Uint8Array.of(0x40), encodeVarint(2n ** 61n)]));
-        return wrong(Http3Code.datagramError);
-      case 11:
-        this.#bidirectional(concat([encodeVarint(FrameType.webTransport), encodeVarint(3)]));
-        return wrong(Http3Code.idError);
-      case 12:
-        if (this.#requests >= MAX_REQUESTS) return;
-        this.#bidirectional(encodeFrame(tape.pick([0x00n, 0x04n, 0x07n]), EMPTY));
-        return wrong(Http3Code.frameUnexpected);
-      case 13:
-        if (this.#requests >= MAX_REQUESTS) return;
-        this.#bidirectional(encodeFrame(FrameType.headers, Uint8Array.of(0, 0, 0x80)));
-        return wrong(Http3Code.qpackDecompressionFailed);
-      case 14:
-        if (!this.#session) return;
-        this.#connect!.say(encodeFrame(FrameType.headers, EMPTY));
-        return wrong(Http3Code.frameUnexpected);
-      default:
-        if (!this.#session) return;
-        this.#connect!.say(data(encodeCapsule(CapsuleType.close, EMPTY)));
-        return wrong(Http3Code.messageError);
-    }
+    if (needs === "request" && this.#requests >= MAX_REQUESTS) return;
+    if (needs === "session" && !this.#session) return;
+    this.#wrong = codes;
+    say({
+      conn: this.#conn,
+      control: this.#control,
+      connect: this.#connect,
+      goaway: this.#goaway,
+      tape: this.#tape,
+      unidirectional: (type, payload) => this.#unidirectional(type, payload),
+      bidirectional: (bytes) => this.#bidirectional(bytes),
+    });
   }
 
   #unidirectional(type: bigint, payload = EMPTY): FakeStream {
