@@ -124,8 +124,9 @@ export class Relay {
     } catch (cause) {
       const error = toTunnelError(cause, "accept a session", "protocol");
       session?.close(closeInfo(CloseCode.done, error.parts.state));
-      // Limits have said so themselves.
-      if (error.code !== "limit") {
+      // Limits have said so themselves, and a page that was asked for and given is no failure.
+      const isAnswered = !session && error.code === "closed";
+      if (error.code !== "limit" && !isAnswered) {
         this.#failures.warn(error.message, { transport: incoming.transport });
       }
       return;
@@ -143,7 +144,8 @@ export class Relay {
       this.#sessions.add(session);
       session.closed.catch(() => {}).finally(() => this.#sessions.delete(session));
       guest.proven();
-      handshakes.of(transport, "done").add();
+      // One port may serve several kinds, and which one it is shows only now.
+      handshakes.of(session.transport, "done").add();
       return session;
     } catch (cause) {
       handshakes.of(transport, toTunnelError(cause, "", "protocol").code).add();
