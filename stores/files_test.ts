@@ -8,9 +8,9 @@ import {
   parentOf,
   readPrivate,
   removeIfThere,
-  withFileLock,
   writePrivate,
 } from "./files.ts";
+import { withFileLock } from "./file_lock.ts";
 
 const test = suite("private files");
 const hasModes = Deno.build.os !== "windows";

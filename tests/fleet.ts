@@ -128,7 +128,7 @@ export async function startFleet(
   const member: Fleet["member"] = async (role, name, { grants, ...times } = {}) => {
     if (role === "operator") await give(name, grants);
     const keys = await generateMemberKeys();
-    const { key: holder, agreement } = publicKeysOf(keys);
+    const { key: holder, agreement } = await publicKeysOf(keys);
     const { token } = await authority.issue({ role, name, holder, agreement, ...times });
     const identity = await Membership.of({ credential: token, ...keys });
     return { claim: identity.claim(), identity };
