@@ -38,7 +38,8 @@ export {
   type PrivateAgreementJwk,
   type PublicJwk,
 } from "./core/identity/keys.ts";
-export type { Claim, Link } from "./core/link.ts";
+export type { Link } from "./core/link.ts";
+export type { Claim } from "./core/sign_in.ts";
 export type { Log, LogFields } from "./core/log.ts";
 export {
   generateMemberKeys,

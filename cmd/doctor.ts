@@ -2,7 +2,7 @@
 
 import { audienceOf } from "../core/identity/proof.ts";
 import { describe, TunnelError } from "../core/errors.ts";
-import { newInstance, signIn } from "../core/link.ts";
+import { newInstance, signIn } from "../core/sign_in.ts";
 import { Membership } from "../core/membership.ts";
 import { parseRelayUrl } from "../core/names.ts";
 import type { Transport } from "../core/transport.ts";

@@ -2,7 +2,7 @@
 
 import { abortError, untilAborted } from "../core/deadline.ts";
 import type { Dialer } from "../core/dialer.ts";
-import type { Claim } from "../core/link.ts";
+import type { Claim } from "../core/sign_in.ts";
 import type { Identity } from "../core/member/identity.ts";
 import { Operator } from "../core/member/operator.ts";
 import { parseDuration } from "../core/names.ts";

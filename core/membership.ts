@@ -18,7 +18,7 @@ import {
   type PrivateJwk,
   type PublicJwk,
 } from "./identity/keys.ts";
-import type { CredentialClaim } from "./link.ts";
+import type { CredentialClaim } from "./sign_in.ts";
 import { StaticKey } from "./noise/static_key.ts";
 
 /** Both key pairs of a member as JSON, to be kept where only their owner can read them. */

@@ -5,6 +5,7 @@ import { Device, type DeviceOptions } from "../device.ts";
 import { type Principal, Verifier } from "../identity/credential.ts";
 import type { Link } from "../link.ts";
 import { Presence, type PresenceOptions } from "./presence.ts";
+import { reportRoundTrips } from "./round_trips.ts";
 
 export interface DeviceServerOptions
   extends
@@ -47,6 +48,7 @@ export class DeviceServer implements AsyncDisposable {
       onUp(link) {
         options.onUp?.(link);
         device.serve(link);
+        reportRoundTrips(link);
       },
     });
     const device = new Device({

@@ -64,7 +64,9 @@ const SCHEMAS: Record<string, [schema: v.GenericSchema, samples: object[]]> = {
     refused,
   ]],
   request: [Request, [
-    { type: "ping", id: 1 },
+    { type: "ping", id: 1, roundTrip: 2.5 },
+    { type: "watch", id: 1 },
+    { type: "unwatch", id: 2 },
     { type: "device", id: 2, device: "pi-7" },
     { type: "peer", id: 3, device: "pi-7" },
     { type: "devices", id: 4, after: "pi-7" },
