@@ -5,7 +5,9 @@ import { withDeadline } from "../core/deadline.ts";
 import { portOf } from "./address.ts";
 import { matchesNoProxy } from "./no_proxy.ts";
 import { formatHead, parseResponse, readHead } from "./websocket/http.ts";
-import { closeConn, connectTcp, withoutBrackets } from "./websocket/tcp.ts";
+import type { ByteConn } from "./websocket/socket.ts";
+import type { Sockets } from "./websocket/sockets.ts";
+import { closeConn, withoutBrackets } from "./websocket/tcp.ts";
 
 /** Milliseconds until a proxy must have answered. */
 const PROXY_TIMEOUT = 10_000;
@@ -40,17 +42,18 @@ export function proxyFor(target: URL, options: ProxyOptions = {}): URL | undefin
  * @throws {TunnelError} `unreachable` when the proxy does not answer or says no, `usage` when its
  * URL is unfit, `timeout` after 10 s, or the signal's reason; never with the password in it
  */
-export async function connectThroughProxy(
+export async function connectThroughProxy<C extends ByteConn>(
   proxy: URL,
   host: string,
   port: number,
+  connect: Sockets<C>["connect"],
   signal?: AbortSignal,
-): Promise<Deno.TcpConn> {
+): Promise<C> {
   const action = `connect ${host}:${port} through the proxy ${proxy.host}`;
   const request = connectRequest(parseProxy(proxy, "the proxy given"), `${host}:${port}`);
   const remedy = "check the proxy's address, and that it is up";
   return await withDeadline({ action, timeout: PROXY_TIMEOUT, signal, remedy }, async (signal) => {
-    const conn = await connectTcp(proxy.hostname, Number(proxy.port) || 80, signal)
+    const conn = await connect(proxy.hostname, Number(proxy.port) || 80, signal)
       .catch((cause) => Promise.reject(toTunnelError(cause, action, "unreachable").during(action)));
     // It stays on, so that a connection that comes at the last moment is not left behind: the signal
     // is this call's own.

@@ -5,7 +5,7 @@ import { bounded, serveEcho } from "../tests/conformance.ts";
 import { testGround } from "../tests/network_fixture.ts";
 import { connectThroughProxy, proxyFor } from "./proxy.ts";
 import { readHead } from "./websocket/http.ts";
-import { connectTcp } from "./websocket/tcp.ts";
+import { connectTcp } from "./websocket/sockets_deno.ts";
 import { websocketTransport } from "./websocket/transport.ts";
 
 const test = suite("proxy");
@@ -131,7 +131,7 @@ test("a cancelled way through a proxy that says nothing ends at once", async () 
   const silent = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   const url = new URL(`http://127.0.0.1:${(silent.addr as Deno.NetAddr).port}`);
   const gone = new AbortController();
-  const connecting = connectThroughProxy(url, "relay.example", 443, gone.signal);
+  const connecting = connectThroughProxy(url, "relay.example", 443, connectTcp, gone.signal);
   const conn = await silent.accept();
   gone.abort();
   assert.is(await bounded("the attempt", connecting.catch((error) => error.code)), "aborted");
@@ -225,7 +225,7 @@ async function copy(from: Deno.Conn, to: Deno.Conn): Promise<void> {
 }
 
 async function through(proxy: URL): Promise<TunnelError> {
-  const attempt = connectThroughProxy(proxy, "relay.example", 8443);
+  const attempt = connectThroughProxy(proxy, "relay.example", 8443, connectTcp);
   const error = await bounded("the attempt", attempt.catch((error) => error));
   assert.ok(error instanceof TunnelError, String(error));
   return error;
