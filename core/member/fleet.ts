@@ -109,7 +109,7 @@ export class Fleet implements AsyncDisposable {
    *
    * @example
    * ```ts
-   * import { connect, fileStore } from "tunnel";
+   * import { connect, fileStore } from "@tunnel/tunnel";
    *
    * await using fleet = await connect({ store: fileStore("./operator") });
    * await using stream = await fleet.dial("x", 80, { reason: "ticket 4711" });
@@ -166,7 +166,7 @@ export class Fleet implements AsyncDisposable {
    *
    * @example
    * ```ts
-   * import { connect, fileStore } from "tunnel";
+   * import { connect, fileStore } from "@tunnel/tunnel";
    *
    * await using fleet = await connect({ store: fileStore("./operator") });
    * for await (const { type, device } of fleet.watch()) {

@@ -89,7 +89,7 @@ export function asJwks<T extends MemberKeys>(kept: T): T & JwkKeys {
  *
  * @example
  * ```ts
- * import { connect, parseIdentity } from "tunnel";
+ * import { connect, parseIdentity } from "@tunnel/tunnel";
  *
  * const identity = parseIdentity(prompt("Your operator.json?") ?? "");
  * await using fleet = await connect({ identity });

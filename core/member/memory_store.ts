@@ -18,7 +18,7 @@ export interface MemoryMemberStore extends MemberStore {
  *
  * @example
  * ```ts
- * import { connect, memoryStore, parseIdentity } from "tunnel";
+ * import { connect, memoryStore, parseIdentity } from "@tunnel/tunnel";
  *
  * const kept = localStorage.getItem("operator");
  * const store = memoryStore(kept ? [parseIdentity(kept)] : [], (identity) => {

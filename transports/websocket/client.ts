@@ -1,14 +1,13 @@
 /** The client's side of a session over WebSocket, on the sockets of whatever runtime. */
 
 import type { ConnectOptions, Session } from "../../core/transport.ts";
-import { portOf } from "../address.ts";
+import { portOf, withoutBrackets } from "../address.ts";
 import { proxyFor } from "../proxy.ts";
 import { dial } from "./dial.ts";
 import { MAX_MESSAGE } from "./mux/batch.ts";
 import { multiplex } from "./mux/session.ts";
 import { type ByteConn, WebSocketConnection } from "./socket.ts";
 import type { Sockets } from "./sockets.ts";
-import { withoutBrackets } from "./tcp.ts";
 
 export interface ClientOptions<C extends ByteConn> {
   readonly sockets: Sockets<C>;

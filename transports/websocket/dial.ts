@@ -2,13 +2,13 @@
 
 import { throwIfAborted, withDeadline } from "../../core/deadline.ts";
 import { toTunnelError, TunnelError } from "../../core/errors.ts";
-import { portOf } from "../address.ts";
-import { connectThroughProxy } from "../proxy.ts";
+import { portOf, withoutBrackets } from "../address.ts";
+import { connectThroughProxy } from "../proxy_connect.ts";
 import { checkResponse, newNonce, upgradeRequest } from "./handshake.ts";
 import { readHead } from "./http.ts";
 import type { ByteConn } from "./socket.ts";
 import type { Sockets } from "./sockets.ts";
-import { closeConn, withoutBrackets } from "./tcp.ts";
+import { closeConn } from "./tcp.ts";
 
 /** Milliseconds from the first packet to the upgraded connection. */
 const DIAL_TIMEOUT = 10_000;

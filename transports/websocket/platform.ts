@@ -7,7 +7,7 @@
 import { delay, throwIfAborted, withDeadline } from "../../core/deadline.ts";
 import { toTunnelError, TunnelError } from "../../core/errors.ts";
 import type { ConnectOptions, Session, Transport } from "../../core/transport.ts";
-import { portOf } from "../address.ts";
+import { portOf, withoutBrackets } from "../address.ts";
 import { clientOnly } from "../client_only.ts";
 import { PATH, SUBPROTOCOL } from "./handshake.ts";
 import { MAX_MESSAGE } from "./mux/batch.ts";
@@ -57,7 +57,7 @@ async function connect(
   { signal, caCerts, limits }: ConnectOptions = {},
 ): Promise<Session> {
   const action = `connect ${url.host} by WebSocket`;
-  const remote = { hostname: url.hostname.replace(/^\[(.*)\]$/, "$1"), port: portOf(url) };
+  const remote = { hostname: withoutBrackets(url.hostname), port: portOf(url) };
   const bound = { action, timeout: DIAL_TIMEOUT, signal };
   const socket = await withDeadline(bound, async (signal) => {
     // It is listened to from the beginning: what the relay says first may come with the opening.

@@ -3,7 +3,7 @@
 import { lookup } from "node:dns/promises";
 import { throwIfAborted, untilAborted } from "../../core/deadline.ts";
 import { describe, TunnelError } from "../../core/errors.ts";
-import { staggered } from "../address.ts";
+import { staggered, withoutBrackets } from "../address.ts";
 
 /**
  * Connects to the first address of `hostname` that answers (RFC 8305). An IPv6 address may be in
@@ -47,11 +47,6 @@ export function closeConn(conn: { close(): void }): void {
   } catch (cause) {
     if (!(cause instanceof Error) || cause.name !== "BadResource") throw cause;
   }
-}
-
-/** `::1` for `[::1]`. */
-export function withoutBrackets(hostname: string): string {
-  return hostname.replace(/^\[(.*)\]$/, "$1");
 }
 
 function stateOf(cause: unknown): string {
