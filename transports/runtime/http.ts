@@ -1,15 +1,18 @@
 /** A device that answers HTTP by a function, with no port open anywhere. */
 
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
-import { Duplex, Readable } from "node:stream";
+import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import type { ReadableStream as NodeStream } from "node:stream/web";
 import type { DialHandler, DialRequest } from "../../core/accept.ts";
 import { describe } from "../../core/errors.ts";
 import { type Log, SILENT } from "../../core/log.ts";
+import { nodeStream } from "./node_stream.ts";
 
 /** Answers a request that has come over a dial. */
 export type HttpHandler = (request: Request, dial: DialRequest) => Response | Promise<Response>;
+
+const BAD_REQUEST = "HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n";
 
 /** The dial that a request came over. */
 const dials = new WeakMap<object, DialRequest>();
@@ -43,50 +46,49 @@ export function httpHandler(
 ): DialHandler {
   const server = createServer((incoming, outgoing) => {
     const dial = dials.get(incoming.socket)!;
-    answer(incoming, outgoing, (request) => handler(request, dial)).catch((cause) => {
-      log.warn("a request was not answered", {
-        operator: dial.operator,
-        why: describe(cause),
-      });
+    const failed = (what: string) => (cause: unknown) =>
+      log.warn(what, { operator: dial.operator, why: describe(cause) });
+    answer(outgoing, async (signal) => {
+      const request = requestOf(incoming, signal);
+      if (!request) return new Response("This is no request.\n", { status: 400 });
+      try {
+        return await handler(request, dial);
+      } catch (cause) {
+        failed("a request was not answered")(cause);
+        return new Response(null, { status: 500, headers: { connection: "close" } });
+      }
+    }).catch((cause) => {
+      failed("an answer was cut off")(cause);
       outgoing.destroy();
     });
   });
-  return async ({ readable, writable, request, closed }) => {
-    const socket = Duplex.fromWeb({ readable: readable as NodeStream, writable }, {
-      allowHalfOpen: true,
-    });
-    // What ends the connection is told by `closed`; the server itself does not care.
+  // A client that has ended its direction still waits for the answer.
+  Object.assign(server, { httpAllowHalfOpen: true });
+  server.on("clientError", (_, socket) => socket.end(BAD_REQUEST));
+  return async (stream) => {
+    const socket = nodeStream(stream);
+    // What ends the connection is told by `closed`.
     socket.on("error", () => {});
-    dials.set(socket, request);
+    dials.set(socket, stream.request);
     server.emit("connection", socket);
-    await closed;
+    await stream.closed;
   };
 }
 
+/** Rejects when the answer could not be sent to its end. */
 async function answer(
-  incoming: IncomingMessage,
   outgoing: ServerResponse,
-  handler: (request: Request) => Response | Promise<Response>,
+  make: (signal: AbortSignal) => Promise<Response>,
 ): Promise<void> {
   const gone = new AbortController();
   outgoing.on("close", () => gone.abort());
-  const request = requestOf(incoming, gone.signal);
-  let response: Response;
-  try {
-    response = request
-      ? await handler(request)
-      : new Response("This is no request.\n", { status: 400 });
-  } catch (cause) {
-    if (!outgoing.headersSent) outgoing.writeHead(500, { connection: "close" }).end();
-    throw cause;
-  }
+  const response = await make(gone.signal);
   outgoing.writeHead(response.status, response.statusText || undefined, headersOf(response));
-  if (!response.body || incoming.method === "HEAD") {
-    await response.body?.cancel();
-    outgoing.end();
-    return;
+  if (response.body && outgoing.req.method !== "HEAD") {
+    return await pipeline(Readable.fromWeb(response.body as NodeStream), outgoing);
   }
-  await pipeline(Readable.fromWeb(response.body as NodeStream), outgoing);
+  await response.body?.cancel();
+  outgoing.end();
 }
 
 /** Undefined when it is none that the platform takes. */
