@@ -15,7 +15,7 @@ const MAX_DEVICES = 100_000;
 export interface DeviceChange {
   /**
    * - `added`: it was not known before; at first that is every device there is
-   * - `online`, `offline`: it came or went
+   * - `online`, `offline`: it came or went; one that went and came back at once is `changed`
    * - `changed`: something else of it: its transport, address, connections, bytes, round trip
    * - `removed`: it is not to be seen any more, for instance because a grant was taken back
    */
