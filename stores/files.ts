@@ -2,7 +2,7 @@
 
 import { mkdir, open, readFile, rename, rm, stat } from "node:fs/promises";
 import { platform } from "node:process";
-import { toTunnelError, TunnelError } from "../core/errors.ts";
+import { describe, TunnelError } from "../core/errors.ts";
 
 /** Bytes that a private file may have; the largest real one holds a certificate chain. */
 export const MAX_PRIVATE_FILE = 1024 * 1024;
@@ -21,7 +21,7 @@ export async function ensureDir(path: string): Promise<void> {
   try {
     await mkdir(path, { recursive: true, mode: 0o700 });
   } catch (cause) {
-    throw toTunnelError(cause, `make the folder ${path}`, "unavailable");
+    throw unavailable(cause, `make the folder ${path}`);
   }
 }
 
@@ -45,14 +45,14 @@ export async function writePrivate(path: string, text: string): Promise<void> {
     }
   } catch (cause) {
     await removeIfThere(temporary);
-    throw toTunnelError(cause, `write ${path}`, "unavailable");
+    throw unavailable(cause, `write ${path}`);
   }
   try {
     await rename(temporary, path);
     await syncDir(dir);
   } catch (cause) {
     await removeIfThere(temporary);
-    throw toTunnelError(cause, `write ${path}`, "unavailable");
+    throw unavailable(cause, `write ${path}`);
   }
 }
 
@@ -77,7 +77,7 @@ export async function readPrivate(path: string): Promise<PrivateFile | undefined
       : { text };
   } catch (cause) {
     if ((cause as { code?: string }).code === "ENOENT") return undefined;
-    throw toTunnelError(cause, action, "unavailable");
+    throw unavailable(cause, action);
   }
 }
 
@@ -86,7 +86,7 @@ export async function removeIfThere(path: string): Promise<void> {
   try {
     await rm(path, { force: true });
   } catch (cause) {
-    throw toTunnelError(cause, `remove ${path}`, "unavailable");
+    throw unavailable(cause, `remove ${path}`);
   }
 }
 
@@ -111,4 +111,11 @@ async function syncDir(path: string): Promise<void> {
   } finally {
     await dir.close();
   }
+}
+
+/** The system's own words: `permission denied` of `EACCES: permission denied, open '/a'`. */
+function unavailable(cause: unknown, action: string): TunnelError {
+  if (cause instanceof TunnelError) return cause;
+  const state = describe(cause).replace(/^E[A-Z]+: /, "").replace(/, [a-z]+ '.*'$/, "");
+  return new TunnelError("unavailable", { action, state, cause });
 }
