@@ -75,6 +75,16 @@ export function formOf(keys: MemberKeys): KeyForm {
   return areJwks(keys) ? "jwk" : "sealed";
 }
 
+/** These keys and their credential, and nothing else of what came with them. */
+export function stateOf(keys: MemberKeys, credential: string): MemberState {
+  if (areJwks(keys)) {
+    const { privateKey, agreementKey } = keys;
+    return { credential, privateKey, agreementKey };
+  }
+  const { privateKey, agreementKey } = keys;
+  return { credential, privateKey, agreementKey };
+}
+
 /** The halves of a member's keys that others may see. */
 export async function publicKeysOf(
   keys: MemberKeys,

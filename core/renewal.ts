@@ -15,6 +15,7 @@ import {
   type MemberState,
   publicKeysOf,
   signingKeyOf,
+  stateOf,
 } from "./membership.ts";
 import type { Log } from "./log.ts";
 
@@ -129,8 +130,7 @@ export class Renewal {
     }, signal);
     const expected = { role, name, key, agreement };
     const principal = await checkIssued(credential, verifier, expected, this.#now());
-    const { privateKey, agreementKey } = keys;
-    const next = { credential, privateKey, agreementKey } as MemberState;
+    const next = stateOf(keys, credential);
     await keep(next, before);
     await membership.replace(next);
     const until = instant(principal.expiresAt);

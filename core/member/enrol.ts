@@ -8,9 +8,9 @@ import type { Log } from "../log.ts";
 import {
   checkIssued,
   generateMemberKeys,
-  type MemberState,
   publicKeysOf,
   signingKeyOf,
+  stateOf,
 } from "../membership.ts";
 import { parseRelayUrl } from "../names.ts";
 import type { Identity, MemberStore } from "./identity.ts";
@@ -79,7 +79,7 @@ export async function enrol(join: Join, options: EnrolOptions): Promise<Identity
   }
   // The join string names whom to trust: a relay cannot hand out another fleet's credential.
   await checkIssued(link.credential, new Verifier(authority), { role, name, key, agreement });
-  const state = { credential: link.credential, ...keys } as MemberState;
+  const state = stateOf(keys, link.credential);
   const joinedBy = await hashSecret(secret);
   const identity: Identity = { role, name, relay: join.relay, root, authority, joinedBy, ...state };
   await store.save(identity);

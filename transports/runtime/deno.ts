@@ -15,10 +15,13 @@ import { connectTcp } from "../tcp/tcp.ts";
 import { websocket } from "../websocket/transport.ts";
 import { parseProxyUrl } from "../proxy.ts";
 
+/** Deno has QUIC where it is run with `--unstable-net`, or with "net" among "unstable" of its deno.json. */
+const TRANSPORTS = typeof Deno.QuicEndpoint === "function" ? [quic, websocket] : [websocket];
+
 const runtime: Runtime = {
   connector: ({ root }, { transport, proxy }) =>
     new Connector({
-      transports: [quic, websocket],
+      transports: TRANSPORTS,
       only: transport,
       proxy: parseProxyUrl(proxy),
       caCerts: root ? [root] : undefined,
