@@ -28,17 +28,18 @@ testWith(test, PROGRAMS, "Node dials, lists, watches and serves, by WebSocket", 
     args: [local.port],
     join: await invite(env, "operator", "anna", "--grant", "*:*"),
   });
-  assert.equal(await said(operator, 0), { operator: "anna", transport: "websocket" });
-  assert.equal(await said(operator, 1), { bytes: 8 * 1024 * 1024, isSame: true });
-  assert.equal(await said(operator, 2), [["x", true]]);
-  assert.equal(await said(operator, 3), { isOurs: true, code: "target" });
+  assert.equal(await said(operator, 0), { code: "unreachable", isTold: true });
+  assert.equal(await said(operator, 1), { operator: "anna", transport: "websocket" });
+  assert.equal(await said(operator, 2), { bytes: 8 * 1024 * 1024, isSame: true });
+  assert.equal(await said(operator, 3), [["x", true]]);
+  assert.equal(await said(operator, 4), { isOurs: true, code: "target" });
 
   await using device = await node("device.mjs", `${dir.path}/n`, {
     args: [local.port],
     join: await invite(env, "device", "n"),
   });
   await device.line(/^online websocket$/m);
-  assert.equal(await said(operator, 4), { came: "n", page: "/a for anna" });
+  assert.equal(await said(operator, 5), { came: "n", page: "/a for anna" });
   // Of the executable, to a handler in Node and to a port of its machine.
   for (const port of ["7", local.port]) {
     await using service = tunnel(["connect", "n", port], { env });
@@ -49,8 +50,8 @@ testWith(test, PROGRAMS, "Node dials, lists, watches and serves, by WebSocket", 
   await device.endInput();
   assert.is((await bounded("the device", device.outcome())).code, 0, device.stderr);
   assert.match(device.stdout, /^closed$/m);
-  assert.equal(await said(operator, 5), { went: "n" });
-  assert.is(await said(operator, 6), "done");
+  assert.equal(await said(operator, 6), { went: "n" });
+  assert.is(await said(operator, 7), "done");
   const { code, stderr } = await bounded("the operator", operator.outcome());
   assert.equal([code, stderr], [0, ""]);
   const { mode } = await Deno.stat(`${dir.path}/anna/operator.json`);

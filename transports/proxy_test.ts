@@ -7,6 +7,7 @@ import { proxyFor } from "./proxy.ts";
 import { connectThroughProxy } from "./proxy_connect.ts";
 import { readHead } from "./websocket/http.ts";
 import { connectTcp } from "./websocket/sockets_deno.ts";
+import { websocket as nodeWebsocket } from "./websocket/node.ts";
 import { websocketTransport } from "./websocket/transport.ts";
 
 const test = suite("proxy");
@@ -42,33 +43,36 @@ test("proxies that are not http:// are a usage error that says so, without the p
   assert.match(thrown(() => proxyFor(target, { proxy: "https://x" })).message, /http:\/\/ proxy/);
 });
 
-test("a session passes a proxy that asks for a user", async () => {
-  await using proxy = serveProxy({ credentials: `user:${SECRET}` });
-  const { cert, key, root } = await testGround();
-  const transport = websocketTransport({ env: () => undefined });
-  const listener = await transport.listen({ hostname: "127.0.0.1", port: 0, cert, key });
-  (async () => {
-    for await (const incoming of listener) {
-      for await (const stream of (await incoming.accept()).incoming) await serveEcho(stream);
-    }
-  })().catch(() => {}); // It ends with the session.
-  const url = new URL(`tunnel://127.0.0.1:${listener.address.port}`);
-  const session = await bounded(
-    "connect",
-    transport.connect(url, { proxy: proxy.url(`user:${SECRET}`), caCerts: [root] }),
-  );
-  const stream = await session.openStream();
-  const writer = stream.writable.getWriter();
-  await writer.write(new TextEncoder().encode("through"));
-  await writer.close();
-  let answer = "";
-  for await (const chunk of stream.readable) answer += new TextDecoder().decode(chunk);
-  assert.is(answer, "through");
-  assert.equal(proxy.targets, [`127.0.0.1:${listener.address.port}`]);
-  session.close();
-  await session.closed;
-  await listener.close();
-});
+const CLIENTS = { deno: websocketTransport({ env: () => undefined }), node: nodeWebsocket };
+
+for (const [runtime, client] of Object.entries(CLIENTS)) {
+  test(`a session passes a proxy that asks for a user (sockets of ${runtime})`, async () => {
+    await using proxy = serveProxy({ credentials: `user:${SECRET}` });
+    const { cert, key, root } = await testGround();
+    const listener = await CLIENTS.deno.listen({ hostname: "127.0.0.1", port: 0, cert, key });
+    (async () => {
+      for await (const incoming of listener) {
+        for await (const stream of (await incoming.accept()).incoming) await serveEcho(stream);
+      }
+    })().catch(() => {}); // It ends with the session.
+    const url = new URL(`tunnel://127.0.0.1:${listener.address.port}`);
+    const session = await bounded(
+      "connect",
+      client.connect(url, { proxy: proxy.url(`user:${SECRET}`), caCerts: [root] }),
+    );
+    const stream = await session.openStream();
+    const writer = stream.writable.getWriter();
+    await writer.write(new TextEncoder().encode("through"));
+    await writer.close();
+    let answer = "";
+    for await (const chunk of stream.readable) answer += new TextDecoder().decode(chunk);
+    assert.is(answer, "through");
+    assert.equal(proxy.targets, [`127.0.0.1:${listener.address.port}`]);
+    session.close();
+    await session.closed;
+    await listener.close();
+  });
+}
 
 test("the environment's proxy is taken by connect", async () => {
   await using proxy = serveProxy({ status: 403 });
