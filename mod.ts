@@ -23,6 +23,7 @@ export type {
   ServeOptions,
   SessionOptions,
 } from "./core/member/open.ts";
+export type { Invitation } from "./core/member/invite.ts";
 export type { DeviceChange } from "./core/member/watch.ts";
 export type {
   Accepted,

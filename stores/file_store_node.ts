@@ -12,6 +12,13 @@ import { MemberFiles } from "./member_files.ts";
  *
  * @param path the folder, made when it is needed
  * @param options.log is warned of files that other users of this machine can read
+ *
+ * @example
+ * ```ts
+ * import { connect, fileStore } from "@tunnel/tunnel";
+ *
+ * const fleet = await connect({ store: fileStore("./operator") });
+ * ```
  */
 export function fileStore(path: string, { log }: { log?: Log } = {}): MemberStore {
   return new MemberFiles(path, { log });

@@ -2,6 +2,7 @@
 
 export { Fleet, type FleetDialOptions, type FleetStream } from "../../core/member/fleet.ts";
 export type { Credentials, FleetOptions, SessionOptions } from "../../core/member/open.ts";
+export type { Invitation } from "../../core/member/invite.ts";
 export type { DeviceChange } from "../../core/member/watch.ts";
 export { type Identity, type MemberStore, parseIdentity } from "../../core/member/identity.ts";
 export { type MemoryMemberStore, memoryStore } from "../../core/member/memory_store.ts";

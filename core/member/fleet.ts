@@ -8,6 +8,7 @@ import { TunnelError } from "../errors.ts";
 import type { Link } from "../link.ts";
 import { parseDeviceId, parseReason, type Target } from "../names.ts";
 import { type ByteStreams, toStreams } from "../streams.ts";
+import { type Invitation, invite } from "./invite.ts";
 import { Operator, type OperatorOptions } from "./operator.ts";
 import { targetOf } from "./target.ts";
 import { type DeviceChange, watchDevices } from "./watch.ts";
@@ -214,6 +215,31 @@ export class Fleet implements AsyncDisposable {
         await (await this.#link(options?.signal)).request(request, options),
     };
     return new Admin(link, this.#ending.signal);
+  }
+
+  /**
+   * Invites a device or an operator to the fleet, as an admin may.
+   *
+   * @returns the join string, which nothing keeps: hand it over like a password
+   * @throws {TunnelError} `refused` when this operator is no admin; `usage` when the name is none, a
+   * grant is malformed, or it would end before it is made; else as {@linkcode Fleet.devices}
+   *
+   * @example
+   * ```ts
+   * import { connect, fileStore } from "@tunnel/tunnel";
+   *
+   * await using fleet = await connect({ store: fileStore("./admin") });
+   * const grants = [{ scope: "line3-*:22", until: Date.now() + 8 * 3_600_000 }];
+   * console.log(await fleet.invite({ role: "operator", name: "anna", grants }));
+   * ```
+   */
+  async invite(invitation: Invitation): Promise<string> {
+    const { admin } = this;
+    return await invite(
+      invitation,
+      this.#operator.presence.identity,
+      (change) => admin.change(change),
+    );
   }
 
   /**

@@ -234,6 +234,25 @@ test("a device whose relay is away waits for it, for as long as its program does
   assert.is((await bounded("the end", serving)).code, "aborted");
 });
 
+test("an admin invites; the join string is good for who it is for", async () => {
+  await using ground = await startFleet();
+  await using fleet = await connect(ground);
+  const device = { role: "device", name: "new" } as const;
+  assert.is((await failureOf(fleet.invite(device))).code, "refused");
+  const rights = { type: "rights", operator: "anna", rights: { admin: true } } as const;
+  await ground.store.apply(rights, { by: "local:test", at: Date.now() });
+  const join = await fleet.invite(device);
+  await using served = await openDevice(runtimeOf(ground, echoTarget), {
+    ...{ id: "new", store: memoryStore(), join, accept: () => echo },
+  });
+  await echoes(await fleet.dial(served.id, 7));
+  const grants = [{ scope: "new:22,7" }];
+  const operator = await fleet.invite({ role: "operator", name: "berta", grants });
+  await using other = await connect(ground, { join: operator });
+  assert.equal((await other.admin.grants()).map(({ scope }) => scope), ["new:22,7"]);
+  assert.is((await failureOf(fleet.invite({ role: "device", name: "No" }))).code, "usage");
+});
+
 const wrong: [string, string, (ground: Ground) => Promise<unknown>][] = [
   [
     "no identity and no join string",

@@ -23,10 +23,21 @@ const runtime: Runtime = {
 };
 
 /**
- * As `connect` elsewhere. The store for browsers is `indexedDbStore`: it keeps keys that nobody can
- * read, this page included. The relay's certificate must be one that the browser trusts.
+ * Signs in as an operator: joins by a join string, once, and keeps what comes of it in the store.
+ * The first failure to connect is final; after a loss it signs in again by itself, and what is open
+ * goes on. The relay's certificate must be one that the browser trusts.
  *
- * @throws {TunnelError} as `connect` in Deno
+ * @throws {TunnelError} `unreachable` when no transport reaches the relay, `refused` when it says no,
+ * `usage` when the options are wrong, `unavailable` when the store cannot be read, `timeout`,
+ * `aborted`
+ *
+ * @example
+ * ```ts
+ * import { connect, indexedDbStore } from "@tunnel/tunnel/browser";
+ *
+ * const fleet = await connect({ store: indexedDbStore(), join: location.hash.slice(1) || undefined });
+ * for await (const { type, device } of fleet.watch()) console.log(type, device.id);
+ * ```
  */
 export async function connect(options: FleetOptions): Promise<Fleet> {
   return await openFleet(runtime, options);
