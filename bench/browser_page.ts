@@ -41,7 +41,7 @@ export async function connectTunnel(text: string, hash: readonly number[], port:
     improve: () => Promise.resolve(undefined),
   };
   const keys = await generateMemberKeys();
-  const { key: publicKey, agreement } = publicKeysOf(keys);
+  const { key: publicKey, agreement } = await publicKeysOf(keys);
   const privateKey = await importPrivateKey(keys.privateKey);
   const claim = { secret, publicKey, agreement, privateKey };
   const link = await openLink({ relay: new URL(relay), claim, connector, agent: "bench" });

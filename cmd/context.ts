@@ -11,9 +11,7 @@ import { Home } from "../stores/home.ts";
 import type { Options } from "./argv.ts";
 import { type Level, parseLevel, stderrLog } from "./log.ts";
 
-/** As peers and logs see this program. */
-export const VERSION = "0.1.0";
-export const AGENT = `tunnel/${VERSION}`;
+export { AGENT, VERSION } from "../core/version.ts";
 
 /** In the order in which they are tried. */
 export const TRANSPORTS: readonly Transport[] = [quic, websocket];

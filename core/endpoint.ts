@@ -1,7 +1,8 @@
 /** A device's or operator's presence at its relay: an identity, a way to connect, and a supervisor. */
 
 import { audienceOf } from "./identity/proof.ts";
-import { type Claim, type Link, newInstance, signIn } from "./link.ts";
+import type { Link } from "./link.ts";
+import { type Claim, newInstance, signIn } from "./sign_in.ts";
 import type { Log } from "./log.ts";
 import { Supervisor, type SupervisorOptions } from "./supervisor.ts";
 import type { Session } from "./transport.ts";

@@ -10,7 +10,8 @@ import { importPKCS8 } from "jose";
 import { describe, quote, TunnelError } from "../core/errors.ts";
 import { signHashes } from "../core/identity/certificate_hashes.ts";
 import { canonicalHost } from "../core/names.ts";
-import { readPrivate, withFileLock, writePrivate } from "./files.ts";
+import { withFileLock } from "./file_lock.ts";
+import { readPrivate, writePrivate } from "./files.ts";
 
 const DAY = 86_400_000;
 /** Milliseconds that must remain of a leaf for it to be used again: 7 days. */

@@ -10,10 +10,16 @@ export function portOf(url: URL): number {
   return url.port === "" ? 443 : Number(url.port);
 }
 
+/** `::1` for `[::1]`. */
+export function withoutBrackets(hostname: string): string {
+  return hostname.replace(/^\[(.*)\]$/, "$1");
+}
+
 /** What a failed bind means, in words that name the port and what to do. */
 export function bindError(cause: unknown, protocol: string, host: string, port: number) {
   const action = `listen on ${protocol} ${host}:${port}`;
-  if (cause instanceof Deno.errors.AddrInUse) {
+  const { name } = cause as { name?: string };
+  if (name === "AddrInUse") {
     const state = "another program uses this port";
     return new TunnelError("unavailable", {
       action,
@@ -22,7 +28,7 @@ export function bindError(cause: unknown, protocol: string, host: string, port: 
       cause,
     });
   }
-  if (cause instanceof Deno.errors.PermissionDenied) {
+  if (name === "PermissionDenied") {
     return new TunnelError("unavailable", {
       action,
       state: "this user may not bind this port",

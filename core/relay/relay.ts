@@ -14,6 +14,7 @@ import { Host, sessionEvent } from "./host.ts";
 import { DEFAULT_RELAY_LIMITS, type RelayLimits } from "./limits.ts";
 import { Members } from "./members.ts";
 import { RelayMetrics } from "./metrics.ts";
+import { Presences } from "./presences.ts";
 import { QuietLog } from "./quiet_log.ts";
 import { Refusals } from "./refusals.ts";
 import { Registry } from "./registry.ts";
@@ -27,6 +28,8 @@ export interface RelayOptions extends Gate {
   readonly mayApprove?: MayApprove;
   /** Milliseconds between two looks at the store's policy; default 500. */
   readonly policyInterval?: number;
+  /** Milliseconds between two times that the figures of devices are told to who watches; default 1,000. */
+  readonly watchInterval?: number;
   /** How events wait to be recorded. */
   readonly audit?: Pick<AuditLogOptions, "maxWaiting" | "gather">;
   /** Where the relay counts; nobody sees it otherwise. */
@@ -74,6 +77,7 @@ export class Relay {
       ...{ gate: this.#gate, limits, log, metrics, refusals },
       members: this.#members,
       registry: this.registry,
+      presences: new Presences({ registry: this.registry, now, interval: options.watchInterval }),
       approvals: this.approvals,
       access: this.access,
       audit: this.#audit,

@@ -6,7 +6,7 @@ import { concat } from "../../core/bytes.ts";
 import { TunnelError } from "../../core/errors.ts";
 import type { Duplex } from "../../core/duplex.ts";
 import { byName } from "./by_name.ts";
-import type { ConnectTcp, ListenTcp } from "./tcp.ts";
+import type { ConnectTcp, ListenTcp } from "./contract.ts";
 
 /** Connects to a target; half-open sockets are kept, Nagle's algorithm is off. */
 export const connectTcp: ConnectTcp = byName((host, port, signal) => {
