@@ -87,6 +87,15 @@ async function describePackage(): Promise<string> {
       types: "./types/cmd/npm/node.d.ts",
       // Named by types alone: the bundles have all that they run.
       dependencies: { valibot: dependencies.valibot },
+      // With its add-on for HTTP/3, sessions from Node are WebTransport.
+      peerDependencies: {
+        "@fails-components/webtransport": "^1.6.0",
+        "@fails-components/webtransport-transport-http3-quiche": "^1.6.0",
+      },
+      peerDependenciesMeta: {
+        "@fails-components/webtransport": { optional: true },
+        "@fails-components/webtransport-transport-http3-quiche": { optional: true },
+      },
     },
     null,
     2,

@@ -58,46 +58,54 @@ testWith(test, PROGRAMS, "Node dials, lists, watches and serves, by WebSocket", 
   assert.is(mode! & 0o777, 0o600);
 });
 
-testWith(
-  test,
-  [...PROGRAMS, CHROMIUM],
-  "a page dials, lists and watches, with keys that it cannot read",
-  async () => {
-    await using dir = await tempDir();
-    await using local = echoServer();
-    const env = { TUNNEL_HOME: dir.path };
-    await using relay = tunnel(["relay", "--listen", "127.0.0.1:0"], { env });
-    await relay.line(/^relay ready/m);
-    await using x = tunnel(["device", "--id", "x", "--allow", local.port], { env });
-    await x.line(/^device x online/m);
-    const join = await invite(env, "operator", "anna", "--grant", "*:*");
-    const { path } = project!;
-    await Deno.copyFile(new URL("page.ts", programs), `${path}/page.ts`);
-    // Bundled as an application would be, so that what is taken is the package's build for browsers.
-    await using browser = await openPage(new URL(`file://${path}/page.ts`));
-    const { page } = browser;
-    // The relay has a development certificate, which this browser does not know.
-    const protocol = await page.context().newCDPSession(page);
-    await protocol.send("Security.setIgnoreCertificateErrors", { ignore: true });
+for (const transport of ["webtransport", "websocket"]) {
+  testWith(
+    test,
+    [...PROGRAMS, CHROMIUM],
+    `a page dials, lists and watches, with keys that it cannot read (${transport})`,
+    async () => {
+      const { path } = project!;
+      await Deno.copyFile(new URL("page.ts", programs), `${path}/page.ts`);
+      // Bundled as an application would be, so that what is taken is the package's build for browsers.
+      await using browser = await openPage(new URL(`file://${path}/page.ts`));
+      const { page } = browser;
+      await using dir = await tempDir();
+      await using local = echoServer();
+      const env = { TUNNEL_HOME: dir.path };
+      // A page that is not allowed to use the one has the other.
+      const allowed = transport === "webtransport" ? ["--allow-origin", browser.origin] : [];
+      await using relay = tunnel(["relay", "--listen", "127.0.0.1:0", ...allowed], { env });
+      await relay.line(/^relay ready/m);
+      await using x = tunnel(["device", "--id", "x", "--allow", local.port], { env });
+      await x.line(/^device x online/m);
+      const join = await invite(env, "operator", "anna", "--grant", "*:*");
+      // The relay has a development certificate, which this browser does not know.
+      const protocol = await page.context().newCDPSession(page);
+      await protocol.send("Security.setIgnoreCertificateErrors", { ignore: true });
 
-    const total = 8 * 1024 * 1024;
-    const echoing = callPage<typeof Page, "echo">(page, "echo", join, Number(local.port), total);
-    const { ms, ...echoed } = await bounded("the echo", echoing);
-    assert.equal(echoed, { got: total, differs: 0, transport: "websocket" });
-    console.log(`Chromium: ${Math.round(total * 8 / 1_000 / ms)} Mbit/s, there and back at once`);
-    assert.equal(await callPage<typeof Page, "list">(page, "list"), [{ id: "x", online: true }]);
-    const exported = await callPage<typeof Page, "canExport">(page, "canExport");
-    assert.equal(exported, ["rejected", "rejected"]);
-    assert.is(await callPage<typeof Page, "rejoin">(page, "rejoin", join), "refused");
-    assert.is(await callPage<typeof Page, "watch">(page, "watch"), "added x");
-    x.kill();
-    const next = callPage<typeof Page, "nextChange">(page, "nextChange");
-    assert.is(await bounded("a change", next), "offline x");
-    await callPage<typeof Page, "unwatch">(page, "unwatch");
-    const replaced = await callPage<typeof Page, "replace">(page, "replace");
-    assert.equal(replaced, [false, true, true, "anna", true]);
-  },
-);
+      const total = 8 * 1024 * 1024;
+      const echoing = callPage<typeof Page, "echo">(page, "echo", join, Number(local.port), total);
+      const { ms, ...echoed } = await bounded("the echo", echoing);
+      assert.equal(echoed, { got: total, differs: 0, transport });
+      console.log(
+        `Chromium, ${transport}: ${
+          Math.round(total * 8 / 1_000 / ms)
+        } Mbit/s, there and back at once`,
+      );
+      assert.equal(await callPage<typeof Page, "list">(page, "list"), [{ id: "x", online: true }]);
+      const exported = await callPage<typeof Page, "canExport">(page, "canExport");
+      assert.equal(exported, ["rejected", "rejected"]);
+      assert.is(await callPage<typeof Page, "rejoin">(page, "rejoin", join), "refused");
+      assert.is(await callPage<typeof Page, "watch">(page, "watch"), "added x");
+      x.kill();
+      const next = callPage<typeof Page, "nextChange">(page, "nextChange");
+      assert.is(await bounded("a change", next), "offline x");
+      await callPage<typeof Page, "unwatch">(page, "unwatch");
+      const replaced = await callPage<typeof Page, "replace">(page, "replace");
+      assert.equal(replaced, [false, true, true, "anna", true]);
+    },
+  );
+}
 
 const CHECKS: [string, string[]][] = [
   ["nodenext", ["--module", "nodenext"]],

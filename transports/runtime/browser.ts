@@ -3,13 +3,16 @@
 import { TunnelError } from "../../core/errors.ts";
 import type { Fleet } from "../../core/member/fleet.ts";
 import { type FleetOptions, openFleet, type Runtime } from "../../core/member/open.ts";
+import type { Transport } from "../../core/transport.ts";
 import { Connector } from "../connector.ts";
 import { platformWebSocket } from "../websocket/platform.ts";
+import { type PlatformConstructor, webtransport } from "../webtransport/platform.ts";
+import { wellKnownHashes } from "../webtransport/well_known.ts";
 
 const runtime: Runtime = {
   connector: ({ root }, { transport }) =>
     new Connector({
-      transports: [platformWebSocket(globalThis.WebSocket)],
+      transports: transports(),
       only: transport,
       caCerts: root ? [root] : undefined,
     }),
@@ -21,6 +24,18 @@ const runtime: Runtime = {
       }),
     ),
 };
+
+/** Best first; a browser may have no WebTransport, or none that may be used. */
+function transports(): Transport[] {
+  const { WebSocket, WebTransport } = globalThis as typeof globalThis & {
+    WebTransport?: PlatformConstructor;
+  };
+  const websocket = platformWebSocket(WebSocket);
+  if (!WebTransport) return [websocket];
+  // Where the relay's root came with the join string, its certificate is known by its hash.
+  const certificateHashes = wellKnownHashes((url, init) => fetch(url, init));
+  return [webtransport({ WebTransport, certificateHashes }), websocket];
+}
 
 /**
  * Signs in as an operator: joins by a join string, once, and keeps what comes of it in the store.

@@ -1,4 +1,4 @@
-/** The library in Node 20 and newer: WebSocket, which passes HTTP proxies. */
+/** The library in Node 20 and newer: WebTransport where it is installed, else WebSocket. */
 
 import { env } from "node:process";
 import type { DeviceServer } from "../../core/member/device_server.ts";
@@ -14,16 +14,19 @@ import { Connector } from "../connector.ts";
 import { parseProxyUrl } from "../proxy.ts";
 import { connectTcp } from "../tcp/node.ts";
 import { websocket } from "../websocket/node.ts";
+import { nodeWebTransport } from "./webtransport_node.ts";
 
 const runtime: Runtime = {
-  connector: ({ root }, { transport, proxy }) =>
-    new Connector({
-      transports: [websocket],
+  async connector({ root }, { transport, proxy }) {
+    const better = await nodeWebTransport(root);
+    return new Connector({
+      transports: better ? [better, websocket] : [websocket],
       only: transport,
       proxy: parseProxyUrl(proxy),
       caCerts: root ? [root] : undefined,
       env: (name) => env[name],
-    }),
+    });
+  },
   connectTcp,
 };
 
