@@ -40,6 +40,9 @@ export function bindError(cause: unknown, protocol: string, host: string, port: 
   return new TunnelError("unavailable", { action, state: describe(cause), remedy, cause });
 }
 
+/** Why the others of a race are given up: one for all, because an error is not made for nothing. */
+const OVER = new Error("another attempt was faster, or all of them were given up");
+
 /** What {@linkcode staggered} may be told. */
 export interface StaggerOptions<T> {
   /** Milliseconds between two starts; default 250. */
@@ -73,7 +76,7 @@ export async function staggered<A, T>(
     if (over) return;
     over = true;
     settle();
-    race.abort();
+    race.abort(OVER);
   };
   const start = () => {
     clearTimeout(timer);
