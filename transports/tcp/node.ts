@@ -2,7 +2,6 @@
 
 import net from "node:net";
 import { freeNow, giveBlock, takeBlock } from "../../core/blocks.ts";
-import { concat } from "../../core/bytes.ts";
 import { TunnelError } from "../../core/errors.ts";
 import type { Duplex } from "../../core/duplex.ts";
 import { byName } from "./by_name.ts";
@@ -12,9 +11,10 @@ import type { ConnectTcp, ListenTcp } from "./contract.ts";
 export const connectTcp: ConnectTcp = byName((host, port, signal) => {
   // Read into memory of its own: Deno's own buffer for each chunk costs more than the reading.
   const buffer = takeBlock();
-  const callback = (count: number) => {
-    local.received(buffer.subarray(0, count));
-    return false;
+  const callback = (count: number): boolean => {
+    // Small ones are copied, so that what follows may come meanwhile.
+    const isSmall = count <= SMALL;
+    return isSmall ? local.received(buffer.slice(0, count)) : local.fill(buffer.subarray(0, count));
   };
   const socket = net.connect({
     host,
@@ -69,11 +69,18 @@ export const listenTcp: ListenTcp = ({ hostname, port }, onConnection) => {
 };
 
 const EMPTY = new Uint8Array(0);
+/** Bytes that are copied rather than having the socket wait until they are read. */
+const SMALL = 4 * 1024;
+/** Bytes that come without being asked for: to stop and start a socket takes longer than to read it. */
+const READ_AHEAD = 64 * 1024;
 
 class TcpSocket implements Duplex {
   readonly #socket: net.Socket;
-  #chunk: Uint8Array | null = null;
-  /** What is being read, where it is memory that comes anew with every chunk. */
+  readonly #chunks: Uint8Array[] = [];
+  #queued = 0;
+  /** Nothing comes before it is asked for. */
+  #stopped = true;
+  /** What was read last. */
   #given: Uint8Array = EMPTY;
   #memory?: Uint8Array<ArrayBuffer>;
   #ended = false;
@@ -86,9 +93,7 @@ class TcpSocket implements Duplex {
     this.#socket = socket;
     this.#memory = memory;
     socket.on("data", (chunk: Uint8Array) => {
-      socket.pause();
-      this.received(chunk);
-      this.#given = this.#chunk!;
+      if (!this.received(chunk)) socket.pause();
     });
     socket.on("end", () => {
       this.#ended = true;
@@ -102,19 +107,29 @@ class TcpSocket implements Duplex {
     socket.pause();
   }
 
-  /** Takes what came; no more comes until it is read and the next is asked for. */
-  received(chunk: Uint8Array): void {
-    this.#chunk = this.#chunk ? concat([this.#chunk, chunk]) : chunk;
+  /** Takes what came; says whether more may come before it is asked for. */
+  received(chunk: Uint8Array): boolean {
+    this.#chunks.push(chunk);
+    this.#queued += chunk.length;
     this.#wake?.();
+    return !(this.#stopped = this.#queued >= READ_AHEAD);
+  }
+
+  /** Takes what lies in the socket's memory: no more may come before that is read. */
+  fill(chunk: Uint8Array): false {
+    this.received(chunk);
+    this.#stopped = true;
+    return false;
   }
 
   async read(): Promise<Uint8Array | null> {
-    if (!this.#chunk) freeNow(this.#given);
+    if (this.#given.buffer !== this.#memory?.buffer) freeNow(this.#given);
+    this.#given = EMPTY;
     for (;;) {
-      if (this.#chunk) {
-        const chunk = this.#chunk;
-        this.#chunk = null;
-        return chunk;
+      const chunk = this.#chunks.shift();
+      if (chunk) {
+        this.#queued -= chunk.length;
+        return this.#given = chunk;
       }
       if (this.#ended) {
         this.#release();
@@ -123,7 +138,8 @@ class TcpSocket implements Duplex {
       this.#check();
       const { promise, resolve } = Promise.withResolvers<void>();
       this.#wake = resolve;
-      this.#socket.resume();
+      if (this.#stopped) this.#socket.resume();
+      this.#stopped = false;
       await promise;
     }
   }
