@@ -6,6 +6,7 @@ import { newSeed, Random } from "../../tests/random.ts";
 import { loadNativeSuite } from "./native_suite.ts";
 import { nobleSuite } from "./noble_suite.ts";
 import { platformSuite } from "./platform_suite.ts";
+import { loadSodium } from "./sodium_cipher.ts";
 import { TAG_LENGTH } from "./suite.ts";
 
 const test = suite("noise suite");
@@ -19,7 +20,27 @@ test("the platform's own implementation is found and preferred", () => {
   assert.is(platformSuite(), platformSuite());
 });
 
-for (const [name, implementation] of [["native", native], ["noble", nobleSuite]] as const) {
+const sodium = { ...nobleSuite, ...(await loadSodium())! };
+
+test("libsodium is there, and what is small goes by it from then on", () => {
+  assert.ok(sodium.seal !== nobleSuite.seal);
+  const [key, nonce] = [new Uint8Array(32), new Uint8Array(12)];
+  for (const length of [17, 1_024, 1_025]) {
+    const [one, two] = [new Uint8Array(length), new Uint8Array(length)];
+    platformSuite().seal(key, nonce, EMPTY, one);
+    sodium.seal(key, nonce, EMPTY, two);
+    assert.equal(one, two);
+    assert.equal(platformSuite().open(key, nonce, EMPTY, two), new Uint8Array(length - 16));
+  }
+});
+
+for (
+  const [name, implementation] of [
+    ["native", native],
+    ["noble", nobleSuite],
+    ["sodium", sodium],
+  ] as const
+) {
   test(`${name}: X25519 of RFC 7748, section 5.2`, async () => {
     for (
       const [scalar, point, result] of [
