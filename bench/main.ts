@@ -3,7 +3,7 @@
  *
  *     deno task bench [SUITE...] [--quick] [--rounds N] [--only NAME,...] [--json FILE]
  *
- * SUITE is throughput, latency, connections or link; all by default. `--only` names contenders, such as
+ * SUITE is throughput, latency, connections, link or resume; all by default. `--only` names contenders, such as
  * "tunnel quic". `--json -` puts JSON on stdout in the table's place. Exits with 1 when a contender
  * failed.
  */
@@ -17,11 +17,12 @@ import { conditions, formatJson, formatTable } from "./report.ts";
 import { connections } from "./suites/connections.ts";
 import { latency } from "./suites/latency.ts";
 import { link } from "./suites/link.ts";
+import { resume } from "./suites/resume.ts";
 import type { Suite } from "./suites/suite.ts";
 import { throughput } from "./suites/throughput.ts";
 import { startTarget } from "./target.ts";
 
-const SUITES: Readonly<Record<string, Suite>> = { throughput, latency, connections, link };
+const SUITES: Readonly<Record<string, Suite>> = { throughput, latency, connections, link, resume };
 
 interface Arguments {
   readonly suites: readonly string[];
