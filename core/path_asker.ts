@@ -64,7 +64,9 @@ export class PathAsker {
         if ("stream" in made) {
           const { reader, writable } = made.stream.detachBlocks();
           const { established } = made;
-          const path = new Path({ reader, writable, keys: established.keys, onEnd: release });
+          const { keys } = established;
+          const carried = (bytes: number) => link.session.carried?.(bytes);
+          const path = new Path({ reader, writable, keys, onEnd: release, carried });
           return { path, established };
         }
         const fresh = await this.#peers.learn(device, made);

@@ -6,7 +6,7 @@
  */
 
 import { lookup } from "node:dns/promises";
-import { throwIfAborted, untilAborted, withDeadline } from "../core/deadline.ts";
+import { delay, throwIfAborted, untilAborted, withDeadline } from "../core/deadline.ts";
 import { describe, toTunnelError, TunnelError } from "../core/errors.ts";
 import {
   type AcceptOptions,
@@ -24,12 +24,17 @@ import {
   type Transport,
 } from "../core/transport.ts";
 import { bindError, portOf, staggered } from "./address.ts";
+import { Control } from "./congestion.ts";
+import { answerDatagrams, LossWatch, Wishes } from "./loss_watch.ts";
 
 /** Application-Layer Protocol Negotiation name (RFC 7301) of the tunnel protocol. */
 export const ALPN = "tunnel/1";
 
 /** Milliseconds that a handshake may take, each way. */
 const HANDSHAKE_TIMEOUT = 10_000;
+/** Milliseconds after which a session that bears loss is outgrown: the way may be another by then. */
+const BEARS_LOSS_FOR = 30 * 60_000;
+const NEVER = new Promise<never>(() => {});
 
 /** The QUIC transport. */
 export const quic: Transport = {
@@ -40,7 +45,7 @@ export const quic: Transport = {
 
 async function connect(url: URL, options: ConnectOptions = {}): Promise<Session> {
   const action = `connect ${url.host} by QUIC`;
-  const { signal, caCerts } = options;
+  const { signal, caCerts, replaces } = options;
   if (options.proxy) {
     throw new TunnelError("usage", {
       action,
@@ -50,6 +55,7 @@ async function connect(url: URL, options: ConnectOptions = {}): Promise<Session>
   }
   throwIfAborted(signal, action);
   const hostname = url.hostname.replace(/^\[|\]$/g, "");
+  const control = replaces instanceof ClientSession ? await replaces.successor() : "cubic";
   try {
     return await withDeadline(
       { action, timeout: HANDSHAKE_TIMEOUT, signal },
@@ -63,6 +69,7 @@ async function connect(url: URL, options: ConnectOptions = {}): Promise<Session>
               caCerts,
               signal,
               limits: options.limits,
+              control,
             }),
           {
             discard: (session) => session.close(),
@@ -79,7 +86,7 @@ async function dial(
   address: string,
   serverName: string,
   port: number,
-  { caCerts, signal, limits }: ConnectOptions & { signal: AbortSignal },
+  { caCerts, signal, limits, control }: ConnectOptions & { signal: AbortSignal; control: Control },
 ): Promise<Session> {
   const endpoint = new Deno.QuicEndpoint({
     hostname: address.includes(":") ? "::" : "0.0.0.0",
@@ -96,10 +103,10 @@ async function dial(
       alpnProtocols: [ALPN],
       caCerts,
       endpoint,
-      ...transportOptions(limits),
+      ...transportOptions(limits, control),
     });
     if (signal.aborted) throw signal.reason;
-    return new QuicSession(conn, () => endpoint.close());
+    return new ClientSession(conn, control, () => endpoint.close());
   } catch (cause) {
     endpoint.close();
     throw cause;
@@ -108,18 +115,22 @@ async function dial(
   }
 }
 
-function transportOptions(partial: Partial<Limits> = {}): Deno.QuicTransportOptions {
+function transportOptions(
+  partial: Partial<Limits> = {},
+  control: Control = "cubic",
+): Deno.QuicTransportOptions {
   const limits = { ...DEFAULT_LIMITS, ...partial };
   return {
     keepAliveInterval: limits.keepAlive,
     maxIdleTimeout: limits.idleTimeout,
     maxConcurrentBidirectionalStreams: limits.streams,
     maxConcurrentUnidirectionalStreams: 0,
+    congestionControl: Control[control],
   };
 }
 
 /** A session over an established QUIC connection, client's or server's. */
-class QuicSession implements Session {
+abstract class QuicSession implements Session {
   readonly transport = "quic";
   readonly remote: RemoteAddress;
   readonly closed: Promise<CloseInfo>;
@@ -147,7 +158,6 @@ class QuicSession implements Session {
     );
     this.closed.then(onClosed, onClosed);
     this.incoming = this.#accepting();
-    this.#refuseDatagrams();
   }
 
   async openStream({ signal }: { signal?: AbortSignal } = {}): Promise<Stream> {
@@ -176,11 +186,10 @@ class QuicSession implements Session {
     await this.closed.catch(() => {});
   }
 
-  /** None is ever sent, and those that nobody reads would be kept: over a megabyte of them. */
-  #refuseDatagrams(): void {
-    const refuse = () => this.close({ code: CloseCode.protocol, reason: "a datagram came" });
-    this.#conn.readDatagram().then(refuse, () => {}); // The session has ended.
-  }
+  /** For a datagram that cannot be. Those that nobody reads would be kept: over a megabyte of them. */
+  protected readonly refuseDatagram = (): void => {
+    this.close({ code: CloseCode.protocol, reason: "a datagram came" });
+  };
 
   /**
    * Keeps one request for a stream under way while somebody waits. A stream cannot be given back
@@ -228,6 +237,62 @@ class QuicSession implements Session {
   }
 }
 
+/** A client's session: looks for loss, and is outgrown when there is some, or no longer. */
+class ClientSession extends QuicSession {
+  readonly outgrown: Promise<void>;
+  readonly #control: Control;
+  readonly #watch: LossWatch;
+
+  constructor(conn: Deno.QuicConn, control: Control, onClosed: () => void) {
+    super(conn, onClosed);
+    this.#control = control;
+    const ended = new AbortController();
+    this.closed.catch(() => {}).finally(() => ended.abort());
+    const { signal } = ended;
+    this.#watch = new LossWatch({ conn, ended: signal, onMisuse: this.refuseDatagram });
+    this.outgrown = control === "cubic"
+      ? this.#watch.lossy
+      : delay(BEARS_LOSS_FOR, signal).then(() => signal.aborted ? NEVER : undefined);
+  }
+
+  carried(bytes: number): void {
+    if (this.#control === "cubic") this.#watch.carried(bytes);
+  }
+
+  /**
+   * How the session in its place is to react to loss; the relay has been told.
+   *
+   * @throws {TunnelError} `unreachable` when the relay does not answer
+   */
+  async successor(): Promise<Control> {
+    if (this.#control === "bbr") return "cubic";
+    if (await this.#watch.wish()) return "bbr";
+    throw new TunnelError("unreachable", {
+      action: "replace the session",
+      state: "the relay does not say that the next may bear loss",
+    });
+  }
+}
+
+/** A relay's session: answers the datagrams of members. */
+class RelaySession extends QuicSession {
+  #isMember = false;
+
+  constructor(conn: Deno.QuicConn, onWish: (hostname: string) => void, onClosed: () => void) {
+    super(conn, onClosed);
+    answerDatagrams({
+      conn,
+      onMisuse: this.refuseDatagram,
+      isMember: () => this.#isMember,
+      onWish: () => onWish(this.remote.hostname),
+    });
+  }
+
+  welcome(): void {
+    this.#isMember = true;
+  }
+}
+
 class QuicListener implements Listener {
   readonly transport = "quic";
   readonly address: RemoteAddress;
@@ -235,6 +300,7 @@ class QuicListener implements Listener {
   // Held for the endpoint's life: it goes deaf when its listener is garbage-collected.
   readonly #listener: Deno.QuicListener;
   readonly #limits: Partial<Limits> | undefined;
+  readonly #wishes = new Wishes(() => performance.now());
   #sessions = 0;
   #open = true;
 
@@ -298,17 +364,18 @@ class QuicListener implements Listener {
       // With `zeroRtt` the connection is there before its handshake, and with it the address. Nothing
       // is read of it or written to it until the handshake is done, so nothing can be replayed.
       const accepted = conn = incoming.accept({
-        ...transportOptions(this.#limits),
+        ...transportOptions(this.#limits, this.#wishes.pending ? "bbr" : "cubic"),
         keepAliveInterval: undefined,
         zeroRtt: true,
       });
       const { hostname, port } = accepted.remoteAddr;
       admit?.({ hostname, port });
+      this.#wishes.grant(hostname);
       // It fulfils when the handshake has failed too: the session is then lost right away.
       const options = { action, timeout: HANDSHAKE_TIMEOUT, signal };
       await withDeadline(options, () => accepted.handshake);
       this.#sessions++;
-      return new QuicSession(accepted, () => {
+      return new RelaySession(accepted, (hostname) => this.#wishes.add(hostname), () => {
         this.#sessions--;
         this.#endWhenEmpty();
       });

@@ -20,6 +20,8 @@ export interface LinkContender extends Contender {
   readonly host: string;
   /** Of the TCP connections that are made while it is measured. */
   readonly tcp: CongestionControl;
+  /** Its process of this role. */
+  readonly running: (role: string) => Running;
 }
 
 /** What a contender is started with. */
@@ -69,9 +71,9 @@ export async function startLinkField(
   const failures = new Map<string, string>();
   for (const name of names) {
     const { tcp = "cubic", start } = STARTERS[name]!;
-    const processes: { role: string; pid: number }[] = [];
+    const all = new Map<string, Running>();
     const keep = (role: string, running: Running) => {
-      processes.push({ role, pid: running.pid });
+      all.set(role, running);
       return stack.use(running);
     };
     try {
@@ -79,7 +81,9 @@ export async function startLinkField(
       const context = { sides, target: port, home: `${home.path}/${name}`, keep };
       await Deno.mkdir(context.home);
       const found = await start(context);
-      contenders.push({ name, host: "127.0.0.1", tcp, processes, ...found });
+      const processes = [...all].map(([role, { pid }]) => ({ role, pid }));
+      const running = (role: string) => all.get(role)!;
+      contenders.push({ name, host: "127.0.0.1", tcp, processes, running, ...found });
     } catch (error) {
       failures.set(name, `it did not start: ${describe(error)}`);
     }
@@ -120,7 +124,7 @@ async function tunnelOver(
   { sides, target, home, keep }: Context,
   transport: string,
 ): ReturnType<Starter> {
-  const env = { TUNNEL_HOME: home, TUNNEL_TRANSPORT: transport };
+  const env = { TUNNEL_HOME: home, TUNNEL_TRANSPORT: transport, TUNNEL_LOG_LEVEL: "info" };
   const run = (role: keyof typeof sides, args: string[]) =>
     keep(role, tunnel(args, { env, ...on(sides[role]) }));
   const relay = run("relay", ["relay", "--listen", `${sides.relay.address}:0`]);

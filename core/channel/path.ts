@@ -49,6 +49,8 @@ export interface PathOptions {
   readonly keys: PathKeys;
   /** Called once, when the stream has ended or was given up. */
   readonly onEnd?: () => void;
+  /** Told of bytes that the stream has taken or brought. */
+  readonly carried?: (bytes: number) => void;
 }
 
 export class Path {
@@ -56,6 +58,7 @@ export class Path {
   readonly #writer: WritableStreamDefaultWriter<Uint8Array>;
   readonly #keys: PathKeys;
   readonly #onEnd: () => void;
+  readonly #carried: ((bytes: number) => void) | undefined;
   /** A record whose rest has not come yet. */
   #partial: Uint8Array<ArrayBuffer> = EMPTY;
   #filled = 0;
@@ -63,13 +66,14 @@ export class Path {
   /** Resolved when nothing more is read. */
   readonly #heard = Promise.withResolvers<void>();
 
-  constructor({ reader, writable, keys, onEnd }: PathOptions) {
+  constructor({ reader, writable, keys, onEnd, carried }: PathOptions) {
     this.#reader = reader;
     this.#writer = writable.getWriter();
     // What the writer rejects with also rejects the write that met it.
     this.#writer.closed.catch(() => {});
     this.#keys = keys;
     this.#onEnd = onEnd ?? (() => {});
+    this.#carried = carried;
   }
 
   /**
@@ -88,6 +92,7 @@ export class Path {
     } catch (cause) {
       throw lost("it failed", cause);
     }
+    this.#carried?.(record.length);
     giveBlock(room);
   }
 
@@ -102,6 +107,7 @@ export class Path {
         const block = await this.#read();
         if (this.#over && block === null) return;
         if (block === null) throw lost("it ended before the channel did");
+        this.#carried?.(block.length);
         if (!this.#over) this.#take(block, handle);
       }
     } finally {
