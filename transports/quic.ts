@@ -6,7 +6,7 @@
  */
 
 import { lookup } from "node:dns/promises";
-import { delay, throwIfAborted, untilAborted, withDeadline } from "../core/deadline.ts";
+import { throwIfAborted, untilAborted, withDeadline } from "../core/deadline.ts";
 import { describe, toTunnelError, TunnelError } from "../core/errors.ts";
 import {
   type AcceptOptions,
@@ -24,17 +24,17 @@ import {
   type Transport,
 } from "../core/transport.ts";
 import { bindError, portOf, staggered } from "./address.ts";
-import { Control } from "./congestion.ts";
-import { answerDatagrams, LossWatch, Wishes } from "./loss_watch.ts";
+import { answerDatagrams, Wishes } from "./congestion/answers.ts";
+import { Control, LossWatch, type Successor } from "./congestion/watch.ts";
 
 /** Application-Layer Protocol Negotiation name (RFC 7301) of the tunnel protocol. */
 export const ALPN = "tunnel/1";
 
 /** Milliseconds that a handshake may take, each way. */
 const HANDSHAKE_TIMEOUT = 10_000;
-/** Milliseconds after which a session that bears loss is outgrown: the way may be another by then. */
-const BEARS_LOSS_FOR = 30 * 60_000;
-const NEVER = new Promise<never>(() => {});
+
+/** How a session begins that takes no other's place. */
+const FIRST: Successor = { control: "cubic", rest: 0 };
 
 /** The QUIC transport. */
 export const quic: Transport = {
@@ -55,7 +55,7 @@ async function connect(url: URL, options: ConnectOptions = {}): Promise<Session>
   }
   throwIfAborted(signal, action);
   const hostname = url.hostname.replace(/^\[|\]$/g, "");
-  const control = replaces instanceof ClientSession ? await replaces.successor() : "cubic";
+  const how = replaces instanceof ClientSession ? await replaces.successor() : FIRST;
   try {
     return await withDeadline(
       { action, timeout: HANDSHAKE_TIMEOUT, signal },
@@ -69,7 +69,7 @@ async function connect(url: URL, options: ConnectOptions = {}): Promise<Session>
               caCerts,
               signal,
               limits: options.limits,
-              control,
+              how,
             }),
           {
             discard: (session) => session.close(),
@@ -86,7 +86,7 @@ async function dial(
   address: string,
   serverName: string,
   port: number,
-  { caCerts, signal, limits, control }: ConnectOptions & { signal: AbortSignal; control: Control },
+  { caCerts, signal, limits, how }: ConnectOptions & { signal: AbortSignal; how: Successor },
 ): Promise<Session> {
   const endpoint = new Deno.QuicEndpoint({
     hostname: address.includes(":") ? "::" : "0.0.0.0",
@@ -103,10 +103,10 @@ async function dial(
       alpnProtocols: [ALPN],
       caCerts,
       endpoint,
-      ...transportOptions(limits, control),
+      ...transportOptions(limits, how.control),
     });
     if (signal.aborted) throw signal.reason;
-    return new ClientSession(conn, control, () => endpoint.close());
+    return new ClientSession(conn, how, () => endpoint.close());
   } catch (cause) {
     endpoint.close();
     throw cause;
@@ -237,40 +237,27 @@ abstract class QuicSession implements Session {
   }
 }
 
-/** A client's session: looks for loss, and is outgrown when there is some, or no longer. */
+/** A client's session: looks at how the way treats packets while it carries much. */
 class ClientSession extends QuicSession {
   readonly outgrown: Promise<void>;
-  readonly #control: Control;
   readonly #watch: LossWatch;
 
-  constructor(conn: Deno.QuicConn, control: Control, onClosed: () => void) {
+  constructor(conn: Deno.QuicConn, how: Successor, onClosed: () => void) {
     super(conn, onClosed);
-    this.#control = control;
-    const ended = new AbortController();
-    this.closed.catch(() => {}).finally(() => ended.abort());
-    const { signal } = ended;
-    this.#watch = new LossWatch({ conn, ended: signal, onMisuse: this.refuseDatagram });
-    this.outgrown = control === "cubic"
-      ? this.#watch.lossy
-      : delay(BEARS_LOSS_FOR, signal).then(() => signal.aborted ? NEVER : undefined);
+    const over = new AbortController();
+    this.closed.catch(() => {}).finally(() => over.abort());
+    const ended = over.signal;
+    this.#watch = new LossWatch({ ...how, conn, ended, onMisuse: this.refuseDatagram });
+    this.outgrown = this.#watch.outgrown;
   }
 
   carried(bytes: number): void {
-    if (this.#control === "cubic") this.#watch.carried(bytes);
+    this.#watch.carried(bytes);
   }
 
-  /**
-   * How the session in its place is to react to loss; the relay has been told.
-   *
-   * @throws {TunnelError} `unreachable` when the relay does not answer
-   */
-  async successor(): Promise<Control> {
-    if (this.#control === "bbr") return "cubic";
-    if (await this.#watch.wish()) return "bbr";
-    throw new TunnelError("unreachable", {
-      action: "replace the session",
-      state: "the relay does not say that the next may bear loss",
-    });
+  /** @throws {TunnelError} `unreachable` when the relay does not answer */
+  successor(): Promise<Successor> {
+    return this.#watch.successor();
   }
 }
 

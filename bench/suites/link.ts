@@ -35,6 +35,9 @@ const NEAR: readonly { near: Near; profiles: readonly Profile[] }[] = [
   { near: "device", profiles: PROFILES.slice(1, 2) },
 ];
 
+/** Seconds: what a tunnel has to find out about the way, it finds out before it is measured. */
+const WARM_UP = 12;
+
 export const link: Suite = async (options) => {
   const why = await canEmulate();
   if (why !== undefined) {
@@ -86,7 +89,7 @@ function crossing(link: Link, near: Near, profile: Profile, quick: boolean): Cas
       ),
     ],
     async warmUp(contender) {
-      const options = { direction: "down", streams: 1, settle: 0, seconds: 2 } as const;
+      const options = { direction: "down", streams: 1, settle: 0, seconds: WARM_UP } as const;
       await load(link, near, contender as LinkContender, options);
     },
     async run(contender) {

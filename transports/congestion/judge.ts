@@ -1,17 +1,8 @@
 /**
- * Whether a way loses packets by itself. Cubic takes every loss for congestion, which makes it slow
- * where packets are lost at random; BBR does not, but drives a queue over where nothing else is the
- * matter. So a session begins with Cubic, and what small packets that are sent back meet decides
- * whether another with BBR takes its place.
- *
+ * Whether a way loses packets by itself: told from small packets, of which each is sent back at once.
  * The judge is a sequential probability ratio test (Wald 1945) between two shares of lost round
  * trips. Packets in a crowd do not count: where a queue is building up, losses are congestion.
  */
-
-/** Congestion control, and Deno's name for it. */
-export const Control = { cubic: "default", bbr: "low-latency" } as const;
-
-export type Control = keyof typeof Control;
 
 /** What the judge has come to. "near": the round trip is so short that losses are soon repaired. */
 export type Verdict = "lossy" | "clean" | "near";
@@ -34,7 +25,7 @@ const RECENT = 5;
 const CROWDED = 1.5;
 const NOISE = 5;
 
-/** Judges by numbered packets, of which each is sent back at once. */
+/** Judges a way by numbered packets. */
 export class LossJudge {
   /** Those under way, oldest first. */
   readonly #sent = new Map<number, Sent>();

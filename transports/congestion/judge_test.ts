@@ -1,9 +1,9 @@
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
-import { newSeed, Random } from "../tests/random.ts";
-import { LossJudge, type Verdict } from "./congestion.ts";
+import { newSeed, Random } from "../../tests/random.ts";
+import { LossJudge, type Verdict } from "./judge.ts";
 
-const test = suite("congestion");
+const test = suite("loss judge");
 
 /** Milliseconds between packets, and of a round trip that nothing delays. */
 const INTERVAL = 10;

@@ -1,8 +1,11 @@
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
-import { bounded } from "../tests/bounded.ts";
-import { newSeed, Random } from "../tests/random.ts";
-import { answerDatagrams, type Clock, type Datagrams, LossWatch, Wishes } from "./loss_watch.ts";
+import { bounded } from "../../tests/bounded.ts";
+import { failureOf } from "../../tests/failure.ts";
+import { newSeed, Random } from "../../tests/random.ts";
+import { answerDatagrams, Wishes } from "./answers.ts";
+import type { Datagrams } from "./datagram.ts";
+import { type Clock, type Control, LossWatch } from "./watch.ts";
 
 const test = suite("loss watch");
 
@@ -13,7 +16,7 @@ test("a session that carries much over a lossy way learns it, and looks no furth
   const random = new Random(newSeed());
   const way = new Way(() => random.below(50) === 0);
   way.watch.carried(1_000_000);
-  while (!way.isLossy) await way.go({ probes: 1, carrying: MUCH });
+  while (!way.isOutgrown) await way.go({ probes: 1, carrying: MUCH });
   const { sent } = way;
   way.watch.carried(1_000_000_000);
   await way.turn();
@@ -45,19 +48,59 @@ test("a clean way is looked at again after a minute, then after two", async () =
     way.time = (minute + 1) * 61_000;
   }
   assert.equal(looks, [0, 1, 3]);
-  assert.not(way.isLossy);
+  assert.not(way.isOutgrown);
 });
 
 test("a wish is repeated until it is heard", async () => {
   const way = new Way((number) => number < 3);
-  assert.is(await bounded("the wish", way.watch.wish()), true);
+  const successor = await bounded("the wish", way.watch.successor());
+  assert.equal(successor, { control: "bbr", rest: 0 });
   assert.is(way.sent, 4);
 });
 
 test("a wish that nobody hears ends after two seconds", async () => {
   const way = new Way(() => true);
-  assert.is(await bounded("the wish", way.watch.wish()), false);
+  const error = await failureOf(bounded("the wish", way.watch.successor()));
+  assert.is(error.code, "unreachable");
   assert.is(way.time, 2_000);
+});
+
+test("a session with BBR is outgrown when it overdrives the way, and Cubic then has its rest", async () => {
+  const way = new Way((number) => number % 2 === 0, "bbr");
+  way.watch.carried(1_000_000);
+  await way.go({ probes: 299, carrying: MUCH });
+  assert.not(way.isOutgrown);
+  await way.go({ probes: 2, carrying: MUCH });
+  assert.ok(way.isOutgrown);
+  assert.equal(await way.watch.successor(), { control: "cubic", rest: 960_000 });
+});
+
+test("a session with BBR that loses one in ten goes on, for half an hour", async () => {
+  const way = new Way((number) => number % 10 === 0, "bbr");
+  way.watch.carried(1_000_000);
+  await way.go({ probes: 1_000, carrying: MUCH });
+  assert.not(way.isOutgrown);
+  assert.is(way.sent, 300);
+  way.time = 1_800_000;
+  await way.go({ probes: 1, carrying: 0 });
+  assert.ok(way.isOutgrown);
+  assert.equal(await way.watch.successor(), { control: "cubic", rest: 0 });
+});
+
+test("a session with BBR does not take darkness for its own doing", async () => {
+  const way = new Way(() => true, "bbr");
+  way.watch.carried(1_000_000);
+  await way.go({ probes: 1_000, carrying: MUCH });
+  assert.not(way.isOutgrown);
+});
+
+test("a session that is to rest looks at nothing until then", async () => {
+  const way = new Way(() => false, "cubic", 10_000);
+  way.watch.carried(1_000_000);
+  await way.go({ probes: 900, carrying: MUCH });
+  assert.is(way.sent, 0);
+  await way.go({ probes: 200, carrying: MUCH });
+  assert.ok(way.sent > 0);
 });
 
 for (
@@ -132,8 +175,8 @@ function answer(
   { isMember = true, onWish = () => {} }: { isMember?: boolean; onWish?: () => void } = {},
 ): Promise<void> {
   const misuse = Promise.withResolvers<void>();
-  const clock = { now: () => 0, delay: () => Promise.reject(new Error("nothing is waited for")) };
-  answerDatagrams({ conn, onMisuse: misuse.resolve, isMember: () => isMember, onWish, clock });
+  const options = { conn, onMisuse: misuse.resolve, isMember: () => isMember, onWish };
+  answerDatagrams({ ...options, now: () => 0 });
   return misuse.promise;
 }
 
@@ -179,14 +222,14 @@ class FakeConn implements Datagrams {
 class Way implements Clock {
   readonly watch: LossWatch;
   time = 0;
-  isLossy = false;
+  isOutgrown = false;
   sent = 0;
   readonly #isLost: (number: number) => boolean;
   readonly #conn = new FakeConn();
   readonly #due: { at: number; datagram: Datagram }[] = [];
   #waiting: { until: number; resolve: () => void }[] = [];
 
-  constructor(isLost: (number: number) => boolean) {
+  constructor(isLost: (number: number) => boolean, control: Control = "cubic", rest = 0) {
     this.#isLost = isLost;
     const conn: Datagrams = {
       readDatagram: () => this.#conn.readDatagram(),
@@ -200,19 +243,19 @@ class Way implements Clock {
     };
     const ended = new AbortController().signal;
     const onMisuse = () => assert.unreachable("misuse");
-    this.watch = new LossWatch({ conn, ended, onMisuse, clock: this });
-    this.watch.lossy.then(() => this.isLossy = true);
+    this.watch = new LossWatch({ conn, ended, onMisuse, control, rest, clock: this });
+    this.watch.outgrown.then(() => this.isOutgrown = true);
   }
 
   now(): number {
     return this.time;
   }
 
-  /** Time goes on by itself where nobody drives it with {@linkcode go}. */
+  /** Between wishes time goes on by itself; else the test has it go. */
   delay(milliseconds: number): Promise<void> {
     const { promise, resolve } = Promise.withResolvers<void>();
     this.#waiting.push({ until: this.time + milliseconds, resolve });
-    if (milliseconds > 10) this.#run();
+    if (milliseconds === 200) this.#run();
     return promise;
   }
 
