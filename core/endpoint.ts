@@ -63,6 +63,7 @@ export function superviseEndpoint(options: EndpointOptions): Supervisor {
       return await signInAs(options, session, instance, signal);
     },
     async remake({ session: outgrown }, signal) {
+      log.info("the session is outgrown: another takes its place", { relay: relay.host });
       const session = await connector.remake(relay, outgrown, signal);
       return await signInAs(options, session, instance, signal);
     },

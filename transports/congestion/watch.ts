@@ -42,12 +42,14 @@ export interface WatchOptions extends Partial<Successor> {
 const BUSY = 32 * 1024;
 /** Milliseconds between probes. */
 const INTERVAL = 10;
-/** The most probes in one look for loss, and how many one for overdriving takes. */
+/** The most probes until a way is lossy or not, and how many there are to say that it is overdriven. */
 const MOST = 6_000;
 const FEW = 300;
+/** Milliseconds for the last of those to come back. */
+const SETTLE = 1_000;
 /** The share of probes whose loss is more than any way's own. */
 const OVERDRIVEN = 0.3;
-/** Milliseconds until the next look when nothing was found: the first time, and at most. */
+/** Milliseconds of rest when nothing was found: the first time, and at most. */
 const REST = 60_000;
 const LONGEST_REST = 16 * REST;
 /** Milliseconds after which BBR is given up: the way may be another by then. */
@@ -69,8 +71,12 @@ export class LossWatch {
   readonly #granted = Promise.withResolvers<void>();
   /** Of the next probe. */
   #number = 0;
-  /** Told of probes that are back, while there is a look at the way. */
-  #returned?: (number: number) => void;
+  #judge?: LossJudge;
+  /** Probes that the judge has been told of. */
+  #judged = 0;
+  /** Told of probes that are back. */
+  #returned = (_number: number): void => {};
+  #looking = false;
   #carried = 0;
   #since: number;
   #nextLook: number;
@@ -93,7 +99,7 @@ export class LossWatch {
   /** The session has carried so many bytes, either way. */
   carried(bytes: number): void {
     this.#carried += bytes;
-    if (this.#returned || this.#carried < BUSY) return;
+    if (this.#looking || this.#carried < BUSY) return;
     const now = this.#clock.now();
     if (this.#isBusy(now) && now >= this.#nextLook) this.#look();
   }
@@ -139,38 +145,49 @@ export class LossWatch {
     return isBusy;
   }
 
+  /** Sends probes until something is known, or the session carries little again. */
   async #look(): Promise<void> {
+    this.#looking = true;
     const found = this.#control === "cubic" ? await this.#isLossy() : await this.#isOverdriven();
     // Nothing is looked at any more: the session has served its time.
-    if (found || this.#ended.aborted) return this.#end(found);
-    this.#returned = undefined;
+    if (found || this.#ended.aborted) return this.#end(found === true);
+    this.#looking = false;
+    if (found === undefined) return;
     this.#nextLook = this.#clock.now() + this.#rest;
     this.#rest = Math.min(2 * this.#rest, LONGEST_REST);
   }
 
-  async #isLossy(): Promise<boolean> {
-    const judge = new LossJudge();
+  /** Undefined when that is not known yet: the next look goes on with the same judge. */
+  async #isLossy(): Promise<boolean | undefined> {
+    const judge = this.#judge ??= new LossJudge();
     this.#returned = (number) => judge.returned(number, this.#clock.now());
-    await this.#probe(MOST, (number) => {
-      judge.sent(number, this.#clock.now());
-      return judge.verdict === undefined;
+    await this.#probe(() => {
+      if (judge.verdict || this.#judged === MOST) return false;
+      judge.sent(this.#number, this.#clock.now());
+      return ++this.#judged > 0;
     });
+    if (!judge.verdict && this.#judged < MOST) return undefined;
+    this.#judge = undefined;
+    this.#judged = 0;
     return judge.verdict === "lossy";
   }
 
-  async #isOverdriven(): Promise<boolean> {
+  /** Undefined when the session carried too little. */
+  async #isOverdriven(): Promise<boolean | undefined> {
     let [sent, returned] = [0, 0];
     this.#returned = () => returned++;
-    await this.#probe(FEW, () => ++sent > 0);
+    await this.#probe(() => sent < FEW && ++sent > 0);
+    if (sent < FEW) return undefined;
+    await this.#clock.delay(SETTLE, this.#ended);
     // With none it is dark, which is nobody's doing.
-    this.#overdriven = sent >= FEW && returned > 0 && returned < (1 - OVERDRIVEN) * sent;
+    this.#overdriven = returned > 0 && returned < (1 - OVERDRIVEN) * sent;
     return this.#overdriven;
   }
 
   /** Sends probes as long as it is told to, and the session carries much. */
-  async #probe(most: number, goOn: (number: number) => boolean): Promise<void> {
+  async #probe(goOn: () => boolean): Promise<void> {
     const perSecond = 1_000 / INTERVAL;
-    for (let sent = 1; sent <= most && goOn(this.#number); sent++) {
+    for (let sent = 1; goOn(); sent++) {
       this.#send(Kind.probe, this.#number++);
       await this.#clock.delay(INTERVAL, this.#ended);
       if (this.#ended.aborted) return;
@@ -184,7 +201,7 @@ export class LossWatch {
   }
 
   #end(outgrown: boolean): void {
-    this.#returned = () => {};
+    this.#looking = true;
     if (outgrown) this.#outgrown.resolve();
   }
 
@@ -194,7 +211,7 @@ export class LossWatch {
         const message = decode(await this.#conn.readDatagram());
         if (!message) return onMisuse();
         if (message.kind === Kind.wish) this.#granted.resolve();
-        else this.#returned?.(message.number);
+        else this.#returned(message.number);
       }
     } catch {
       // The connection has ended, as its owner sees.

@@ -37,6 +37,17 @@ test("a session that carries little again sends no more after a second", async (
   assert.ok(way.sent >= 100 && way.sent <= 200, `${way.sent} probes`);
 });
 
+test("a lossy way is learned from bursts, each too short for it", async () => {
+  // The fourth loss decides.
+  const way = new Way((number) => number % 100 === 99);
+  for (let burst = 0; burst < 10; burst++) {
+    await way.go({ probes: 50, carrying: MUCH });
+    await way.go({ probes: 1_000, carrying: 0 });
+    if (burst === 0) assert.not(way.isOutgrown);
+  }
+  assert.ok(way.isOutgrown);
+});
+
 test("a clean way is looked at again after a minute, then after two", async () => {
   const way = new Way(() => false);
   const looks: number[] = [];
@@ -70,7 +81,7 @@ test("a session with BBR is outgrown when it overdrives the way, and Cubic then 
   way.watch.carried(1_000_000);
   await way.go({ probes: 299, carrying: MUCH });
   assert.not(way.isOutgrown);
-  await way.go({ probes: 2, carrying: MUCH });
+  await way.go({ probes: 101, carrying: MUCH });
   assert.ok(way.isOutgrown);
   assert.equal(await way.watch.successor(), { control: "cubic", rest: 960_000 });
 });
