@@ -54,9 +54,10 @@ export async function device(context: Context): Promise<void> {
     agent: AGENT,
     epoch: () => served.epoch,
     log,
-    onUp(link) {
-      print(`device ${id} online via ${link.session.transport}`);
+    onUp(link, outgrown) {
+      if (!outgrown) print(`device ${id} online via ${link.session.transport}`);
       served.serve(link);
+      if (outgrown) served.leave(outgrown);
     },
   });
   // The channels are closed before the session that says so to their other ends.

@@ -114,6 +114,7 @@ export async function startFleet(
       return session;
     },
     improve: () => Promise.resolve(undefined),
+    remake: () => Promise.reject(new Error("no session of memory is ever outgrown")),
   };
   const operators = new Set<string>();
   const give = async (name: string, wanted: MemberSetup["grants"]) => {

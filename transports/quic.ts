@@ -24,12 +24,17 @@ import {
   type Transport,
 } from "../core/transport.ts";
 import { bindError, portOf, staggered } from "./address.ts";
+import { answerDatagrams, Wishes } from "./congestion/answers.ts";
+import { Control, LossWatch, type Successor } from "./congestion/watch.ts";
 
 /** Application-Layer Protocol Negotiation name (RFC 7301) of the tunnel protocol. */
 export const ALPN = "tunnel/1";
 
 /** Milliseconds that a handshake may take, each way. */
 const HANDSHAKE_TIMEOUT = 10_000;
+
+/** How a session begins that takes no other's place. */
+const FIRST: Successor = { control: "cubic", rest: 0 };
 
 /** The QUIC transport. */
 export const quic: Transport = {
@@ -40,7 +45,7 @@ export const quic: Transport = {
 
 async function connect(url: URL, options: ConnectOptions = {}): Promise<Session> {
   const action = `connect ${url.host} by QUIC`;
-  const { signal, caCerts } = options;
+  const { signal, caCerts, replaces } = options;
   if (options.proxy) {
     throw new TunnelError("usage", {
       action,
@@ -50,6 +55,7 @@ async function connect(url: URL, options: ConnectOptions = {}): Promise<Session>
   }
   throwIfAborted(signal, action);
   const hostname = url.hostname.replace(/^\[|\]$/g, "");
+  const how = replaces instanceof ClientSession ? await replaces.successor() : FIRST;
   try {
     return await withDeadline(
       { action, timeout: HANDSHAKE_TIMEOUT, signal },
@@ -63,6 +69,7 @@ async function connect(url: URL, options: ConnectOptions = {}): Promise<Session>
               caCerts,
               signal,
               limits: options.limits,
+              how,
             }),
           {
             discard: (session) => session.close(),
@@ -79,7 +86,7 @@ async function dial(
   address: string,
   serverName: string,
   port: number,
-  { caCerts, signal, limits }: ConnectOptions & { signal: AbortSignal },
+  { caCerts, signal, limits, how }: ConnectOptions & { signal: AbortSignal; how: Successor },
 ): Promise<Session> {
   const endpoint = new Deno.QuicEndpoint({
     hostname: address.includes(":") ? "::" : "0.0.0.0",
@@ -96,10 +103,10 @@ async function dial(
       alpnProtocols: [ALPN],
       caCerts,
       endpoint,
-      ...transportOptions(limits),
+      ...transportOptions(limits, how.control),
     });
     if (signal.aborted) throw signal.reason;
-    return new QuicSession(conn, () => endpoint.close());
+    return new ClientSession(conn, how, () => endpoint.close());
   } catch (cause) {
     endpoint.close();
     throw cause;
@@ -108,18 +115,22 @@ async function dial(
   }
 }
 
-function transportOptions(partial: Partial<Limits> = {}): Deno.QuicTransportOptions {
+function transportOptions(
+  partial: Partial<Limits> = {},
+  control: Control = "cubic",
+): Deno.QuicTransportOptions {
   const limits = { ...DEFAULT_LIMITS, ...partial };
   return {
     keepAliveInterval: limits.keepAlive,
     maxIdleTimeout: limits.idleTimeout,
     maxConcurrentBidirectionalStreams: limits.streams,
     maxConcurrentUnidirectionalStreams: 0,
+    congestionControl: Control[control],
   };
 }
 
 /** A session over an established QUIC connection, client's or server's. */
-class QuicSession implements Session {
+abstract class QuicSession implements Session {
   readonly transport = "quic";
   readonly remote: RemoteAddress;
   readonly closed: Promise<CloseInfo>;
@@ -147,7 +158,6 @@ class QuicSession implements Session {
     );
     this.closed.then(onClosed, onClosed);
     this.incoming = this.#accepting();
-    this.#refuseDatagrams();
   }
 
   async openStream({ signal }: { signal?: AbortSignal } = {}): Promise<Stream> {
@@ -176,11 +186,10 @@ class QuicSession implements Session {
     await this.closed.catch(() => {});
   }
 
-  /** None is ever sent, and those that nobody reads would be kept: over a megabyte of them. */
-  #refuseDatagrams(): void {
-    const refuse = () => this.close({ code: CloseCode.protocol, reason: "a datagram came" });
-    this.#conn.readDatagram().then(refuse, () => {}); // The session has ended.
-  }
+  /** For a datagram that cannot be. Those that nobody reads would be kept: over a megabyte of them. */
+  protected readonly refuseDatagram = (): void => {
+    this.close({ code: CloseCode.protocol, reason: "a datagram came" });
+  };
 
   /**
    * Keeps one request for a stream under way while somebody waits. A stream cannot be given back
@@ -228,6 +237,49 @@ class QuicSession implements Session {
   }
 }
 
+/** A client's session: looks at how the way treats packets while it carries much. */
+class ClientSession extends QuicSession {
+  readonly outgrown: Promise<void>;
+  readonly #watch: LossWatch;
+
+  constructor(conn: Deno.QuicConn, how: Successor, onClosed: () => void) {
+    super(conn, onClosed);
+    const over = new AbortController();
+    this.closed.catch(() => {}).finally(() => over.abort());
+    const ended = over.signal;
+    this.#watch = new LossWatch({ ...how, conn, ended, onMisuse: this.refuseDatagram });
+    this.outgrown = this.#watch.outgrown;
+  }
+
+  carried(bytes: number): void {
+    this.#watch.carried(bytes);
+  }
+
+  /** @throws {TunnelError} `unreachable` when the relay does not answer */
+  successor(): Promise<Successor> {
+    return this.#watch.successor();
+  }
+}
+
+/** A relay's session: answers the datagrams of members. */
+class RelaySession extends QuicSession {
+  #isMember = false;
+
+  constructor(conn: Deno.QuicConn, onWish: (hostname: string) => void, onClosed: () => void) {
+    super(conn, onClosed);
+    answerDatagrams({
+      conn,
+      onMisuse: this.refuseDatagram,
+      isMember: () => this.#isMember,
+      onWish: () => onWish(this.remote.hostname),
+    });
+  }
+
+  welcome(): void {
+    this.#isMember = true;
+  }
+}
+
 class QuicListener implements Listener {
   readonly transport = "quic";
   readonly address: RemoteAddress;
@@ -235,6 +287,7 @@ class QuicListener implements Listener {
   // Held for the endpoint's life: it goes deaf when its listener is garbage-collected.
   readonly #listener: Deno.QuicListener;
   readonly #limits: Partial<Limits> | undefined;
+  readonly #wishes = new Wishes(() => performance.now());
   #sessions = 0;
   #open = true;
 
@@ -298,17 +351,18 @@ class QuicListener implements Listener {
       // With `zeroRtt` the connection is there before its handshake, and with it the address. Nothing
       // is read of it or written to it until the handshake is done, so nothing can be replayed.
       const accepted = conn = incoming.accept({
-        ...transportOptions(this.#limits),
+        ...transportOptions(this.#limits, this.#wishes.pending ? "bbr" : "cubic"),
         keepAliveInterval: undefined,
         zeroRtt: true,
       });
       const { hostname, port } = accepted.remoteAddr;
       admit?.({ hostname, port });
+      this.#wishes.grant(hostname);
       // It fulfils when the handshake has failed too: the session is then lost right away.
       const options = { action, timeout: HANDSHAKE_TIMEOUT, signal };
       await withDeadline(options, () => accepted.handshake);
       this.#sessions++;
-      return new QuicSession(accepted, () => {
+      return new RelaySession(accepted, (hostname) => this.#wishes.add(hostname), () => {
         this.#sessions--;
         this.#endWhenEmpty();
       });
