@@ -13,6 +13,7 @@ import Qmux from "npm:@moq/qmux@0.3.3";
 import type { Stream } from "../core/transport.ts";
 import { testGround } from "../tests/network_fixture.ts";
 import { dial } from "../transports/websocket/dial.ts";
+import { denoSockets } from "../transports/websocket/sockets_deno.ts";
 import { answerRequest } from "../transports/websocket/handshake.ts";
 import { parseRequest, readHead } from "../transports/websocket/http.ts";
 import type { MessageSocket } from "../transports/websocket/mux/message_socket.ts";
@@ -85,7 +86,7 @@ async function compare(rounds: number): Promise<void> {
     for (const [measure, { run }] of Object.entries(MEASURES)) {
       for (const name of Object.keys(MUXES)) {
         const url = new URL(`tunnel://127.0.0.1:${ports[name]}`);
-        const { conn, rest } = await dial(url, { caCerts: [root] });
+        const { conn, rest } = await dial(url, { caCerts: [root] }, denoSockets);
         const socket = new WebSocketConnection(conn, { role: "client", maxMessage: MIB, rest });
         const mux = await MUXES[name]!(socket, "client");
         const value = await run(mux);

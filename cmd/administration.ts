@@ -108,7 +108,7 @@ function remote({ home }: Context, { supervisor, identity, stop }: Service): Adm
 /** Says what is missing before anything is tried. */
 async function checkOperator({ home, options }: Context): Promise<void> {
   if (options.text("join") !== undefined || await home.issuer()) return;
-  if (await home.identity("operator", undefined)) return;
+  if (await home.members.read("operator", undefined)) return;
   throw new TunnelError("refused", {
     action: "administer a relay",
     state: `${home.path} has neither a relay nor an operator`,

@@ -56,7 +56,7 @@ export async function run(argv: readonly string[]): Promise<number> {
 function define(cli: CAC, wrap: (level: Level, action: Action) => (...args: unknown[]) => void) {
   const reach = (command: ReturnType<CAC["command"]>) =>
     command
-      .option("--transport <name>", "auto, quic or websocket (default: auto)")
+      .option("--transport <name>", "auto, quic, webtransport or websocket (default: auto)")
       .option("--proxy <url>", "HTTP CONNECT proxy (default: HTTPS_PROXY, NO_PROXY)");
   const join = "--join <string>";
   const joinHelp = "join string or signed string, @FILE that holds one, or - for stdin";
@@ -81,6 +81,7 @@ function define(cli: CAC, wrap: (level: Level, action: Action) => (...args: unkn
     .option("--limit <name=value>", "a limit, repeatable; --limits lists them with their defaults")
     .option("--limits", "list what can be limited")
     .option("--metrics <address>", "serve metrics on HOST:PORT by plain HTTP (default: off)")
+    .option("--allow-origin <origin>", "web pages that may connect, repeatable (default: its own)")
     .option("--authority <key>", "public key (JWK, or a file) of an authority elsewhere")
     .option("--device-validity <duration>", "life of devices' new credentials (default: 30d)")
     .option("--operator-validity <duration>", "life of operators' new credentials (default: 12h)")

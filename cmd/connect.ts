@@ -1,7 +1,7 @@
 /** `tunnel connect`: a local listener, or stdio, whose far end is a device's port. */
 
 import { formatTarget, type Target } from "../core/allow.ts";
-import { type Duplex, join } from "../core/duplex.ts";
+import { type Duplex, join, readAhead } from "../core/duplex.ts";
 import { toTunnelError } from "../core/errors.ts";
 import { parseDeviceId, parseReason, parseTarget } from "../core/names.ts";
 import { listenTcp } from "../transports/tcp/tcp.ts";
@@ -61,9 +61,11 @@ async function overListener(
   await dialer.prepare(id, { timeout: LINK_TIMEOUT, signal: stop });
   const link = await supervisor.link(LINK_TIMEOUT, stop);
   const name = `${id}:${formatTarget(target)}`;
-  await using listener = await listenTcp(address, async (local: Duplex) => {
+  await using listener = await listenTcp(address, async (socket: Duplex) => {
+    const local = readAhead(socket);
     try {
-      const channel = await dialer.dial(id, target, { reason, signal: stop });
+      const { early } = local;
+      const channel = await dialer.dial(id, target, { reason, early, signal: stop });
       const { sent, received } = await join(local, channel);
       log.info("connection ended", { to: name, sent, received });
     } catch (cause) {

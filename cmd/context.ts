@@ -3,6 +3,7 @@
 import { Connector, type ConnectorOptions, type TransportMemory } from "../transports/connector.ts";
 import { quic } from "../transports/quic.ts";
 import { websocket } from "../transports/websocket/transport.ts";
+import { webtransportTransport } from "../transports/webtransport/transport.ts";
 import { describe, quote, TunnelError } from "../core/errors.ts";
 import type { Log } from "../core/log.ts";
 import type { Transport } from "../core/transport.ts";
@@ -10,12 +11,12 @@ import { Home } from "../stores/home.ts";
 import type { Options } from "./argv.ts";
 import { type Level, parseLevel, stderrLog } from "./log.ts";
 
-/** As peers and logs see this program. */
-export const VERSION = "0.1.0";
-export const AGENT = `tunnel/${VERSION}`;
+export { AGENT, VERSION } from "../core/version.ts";
 
 /** In the order in which they are tried. */
 export const TRANSPORTS: readonly Transport[] = [quic, websocket];
+/** All that `--transport` takes: the browsers' is for who asks for it, since QUIC itself is better. */
+const ALL_TRANSPORTS: readonly Transport[] = [quic, webtransportTransport(), websocket];
 
 export interface Context {
   readonly options: Options;
@@ -42,9 +43,10 @@ export async function makeConnector(
   { options, env, home, log }: Context,
   { root }: { root?: string },
 ): Promise<Connector> {
+  const only = parseTransport(options.text("transport"));
   const connector: ConnectorOptions = {
-    transports: TRANSPORTS,
-    only: parseTransport(options.text("transport")),
+    transports: only === undefined ? TRANSPORTS : ALL_TRANSPORTS,
+    only,
     proxy: parseProxy(options.text("proxy")),
     caCerts: root ? [root] : undefined,
     env,
@@ -70,11 +72,11 @@ async function rememberTransports(home: Home, log: Log): Promise<TransportMemory
 
 function parseTransport(text = "auto"): string | undefined {
   if (text === "auto") return undefined;
-  if (TRANSPORTS.some(({ name }) => name === text)) return text;
+  if (ALL_TRANSPORTS.some(({ name }) => name === text)) return text;
   throw new TunnelError("usage", {
     action: "choose the transport",
     state: `there is no transport ${quote(text)}`,
-    remedy: `use auto, ${TRANSPORTS.map(({ name }) => name).join(" or ")}`,
+    remedy: `use auto, ${ALL_TRANSPORTS.map(({ name }) => name).join(" or ")}`,
   });
 }
 

@@ -2,25 +2,21 @@
 
 import { DEFAULT_ALLOW, formatTarget } from "../core/allow.ts";
 import { withBench } from "../core/bench/target.ts";
-import { Device } from "../core/device.ts";
 import { APPROVAL_WAIT, type ApprovalOptions, DEFAULT_APPROVAL_TIMEOUT } from "../core/approval.ts";
 import { askOperators } from "../core/ask_operators.ts";
-import { superviseEndpoint } from "../core/endpoint.ts";
 import { describe, TunnelError } from "../core/errors.ts";
 import { Verifier } from "../core/identity/credential.ts";
-import { parseDeviceId, parseDuration, parseRelayUrl, parseTarget } from "../core/names.ts";
+import { DeviceServer } from "../core/member/device_server.ts";
+import { parseDeviceId, parseDuration, parseTarget } from "../core/names.ts";
 import { connectTcp } from "../transports/tcp/tcp.ts";
 import { askCommand } from "./approve_command.ts";
-import { Membership } from "../core/membership.ts";
-import type { Renewal } from "../core/renewal.ts";
 import { rotationsAsked } from "../stores/rotation.ts";
 import { AGENT, type Context, makeConnector } from "./context.ts";
 import { identityFor } from "./enrol.ts";
 import { print, stopSignal } from "./process.ts";
-import { renewalOf, renewWhile } from "./renew.ts";
 
 export async function device(context: Context): Promise<void> {
-  const { options, log } = context;
+  const { options, home, log } = context;
   const text = options.text("id");
   if (text === undefined) {
     throw new TunnelError("usage", {
@@ -34,55 +30,42 @@ export async function device(context: Context): Promise<void> {
   const approve = approvalOf(context);
   const stop = stopSignal();
   const identity = await identityFor(context, "device", id, stop);
-  const verifier = new Verifier(identity.authority);
-  const membership = await Membership.of(identity);
   log.info("allowed", { targets: allow.map(formatTarget).join(",") });
-  const served = new Device({
-    id,
-    identity: membership,
-    verifier,
-    allow,
-    connect: withBench(connectTcp),
-    approval: approve?.(verifier),
-    resumeWindow: parseDuration(options.text("resumeWindow") ?? "5m"),
-    log,
-  });
-  const supervisor = superviseEndpoint({
-    relay: parseRelayUrl(identity.relay),
-    claim: () => membership.claim(),
+  const served = await DeviceServer.start({
+    identity,
+    store: home.members,
     connector: await makeConnector(context, identity),
     agent: AGENT,
-    epoch: () => served.epoch,
+    allow,
+    connect: withBench(connectTcp),
+    approval: approve?.(new Verifier(identity.authority)),
+    resumeWindow: parseDuration(options.text("resumeWindow") ?? "5m"),
     log,
     onUp(link, outgrown) {
       if (!outgrown) print(`device ${id} online via ${link.session.transport}`);
-      served.serve(link);
-      if (outgrown) served.leave(outgrown);
     },
   });
-  // The channels are closed before the session that says so to their other ends.
-  const ending = new AbortController();
-  stop.addEventListener("abort", () => served.close().then(() => ending.abort()));
-  const renewal = renewalOf(context, identity, membership, supervisor);
-  renewWhile(renewal, context, ending.signal);
-  rotateWhenAsked(renewal, context, id, ending.signal);
+  const ended = new AbortController();
+  stop.addEventListener("abort", () => served.close());
+  if (stop.aborted) served.close();
+  rotateWhenAsked(served, context, ended.signal);
   try {
-    await supervisor.run(ending.signal);
+    await served.closed;
   } finally {
-    ending.abort();
+    ended.abort();
   }
 }
 
 /** Serves `tunnel rotate device ID` of the same home. Never rejects. */
 async function rotateWhenAsked(
-  renewal: Renewal,
+  device: DeviceServer,
   { home, log }: Context,
-  id: string,
   signal: AbortSignal,
 ): Promise<void> {
+  const { id } = device;
   try {
     for await (const _ of rotationsAsked(home.rotationPath(id), signal)) {
-      await renewal.rotate(signal).catch((cause) =>
+      await device.rotateKeys(signal).catch((cause) =>
         log.error("keys not rotated", { device: id, why: describe(cause) })
       );
     }

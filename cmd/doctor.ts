@@ -2,7 +2,7 @@
 
 import { audienceOf } from "../core/identity/proof.ts";
 import { describe, TunnelError } from "../core/errors.ts";
-import { newInstance, signIn } from "../core/link.ts";
+import { newInstance, signIn } from "../core/sign_in.ts";
 import { Membership } from "../core/membership.ts";
 import { parseRelayUrl } from "../core/names.ts";
 import type { Transport } from "../core/transport.ts";
@@ -21,7 +21,7 @@ const PINGS = 5;
 export async function doctor(context: Context): Promise<void> {
   const { home, options, env } = context;
   const stop = stopSignal();
-  const identity = (await home.identity("operator", undefined))?.value;
+  const identity = (await home.members.read("operator", undefined))?.value;
   const endpoint = await home.relayEndpoint();
   const url = relayOf(context, endpoint?.local ?? identity?.relay);
   const root = identity?.root ?? endpoint?.root;

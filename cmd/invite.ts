@@ -1,6 +1,6 @@
 /** `tunnel invite`: makes a join string for a new device or operator. */
 
-import { encodeJoin, hashSecret, newSecret } from "../core/identity/join.ts";
+import { type Invitation, invite as makeInvitation } from "../core/member/invite.ts";
 import { parseDeviceId, parseDuration, parseOperatorName, parseRelayUrl } from "../core/names.ts";
 import { MAX_USES } from "../core/policy/change.ts";
 import { TunnelError } from "../core/errors.ts";
@@ -21,29 +21,24 @@ export async function invite(context: Context, role: string, nameText: string): 
     });
   }
   const name = role === "device" ? parseDeviceId(nameText) : parseOperatorName(nameText);
-  const expiresAt = Date.now() + parseDuration(options.text("ttl") ?? "1h");
+  const ttl = parseDuration(options.text("ttl") ?? "1h");
   const uses = parseCount(options.text("uses") ?? "1", 1, MAX_USES);
   const validity = options.text("validity");
   const named = options.text("public");
   if (named !== undefined) parseRelayUrl(named);
   const operators = role === "operator" ? ofOperators(context) : checkNone(context);
-  const secret = newSecret();
-  const secretHash = await hashSecret(secret);
   await administer(context, async (relay) => {
     const fleet = await relay.fleet({ role, name });
-    await relay.change({
-      type: "invite",
-      role,
-      name,
-      secretHash,
-      expiresAt,
-      uses,
+    const invitation: Invitation = {
+      ...{ role, name, ttl, uses, relay: named },
       ...(validity !== undefined && { validity: parseDuration(validity) }),
       ...operators,
-    });
+    };
+    const join = await makeInvitation(invitation, fleet, relay.change);
+    const expiresAt = Date.now() + ttl;
     log.info("invited", { [role]: name, uses, until: formatInstant(expiresAt) });
     if (operators?.grants.length === 0) hint(name, await relay.grants(name));
-    print(encodeJoin({ ...fleet, relay: named ?? fleet.relay, role, name, secret }));
+    print(join);
   });
 }
 

@@ -7,20 +7,18 @@ import { Metrics } from "../core/metrics.ts";
 import { parseDuration, parseRelayUrl } from "../core/names.ts";
 import { Relay } from "../core/relay/relay.ts";
 import type { Limits, Listener, ListenOptions } from "../core/transport.ts";
-import {
-  certificateNames,
-  developmentCertificate,
-  expiry,
-  matchesName,
-  rootOfChain,
-} from "../stores/certificate.ts";
-import type { Home } from "../stores/home.ts";
-import { quic } from "../transports/quic.ts";
-import { websocket } from "../transports/websocket/transport.ts";
+import { matchesName } from "../stores/certificate.ts";
+import { portOf } from "../transports/address.ts";
+import { quicProtocol } from "../transports/quic.ts";
+import { listenQuic } from "../transports/quic_endpoint.ts";
+import { type RequestHandler, websocketTransport } from "../transports/websocket/transport.ts";
+import { webtransportProtocol } from "../transports/webtransport/transport.ts";
+import { findCertificate, isWildcard } from "./certificate.ts";
 import { AGENT, type Context, VERSION } from "./context.ts";
 import { readAuthority } from "./input.ts";
 import { type ChosenLimits, listLimits, parseLimits } from "./limits.ts";
 import { observeProcess, serveMetrics } from "./metrics.ts";
+import { isOwnOrigin, parseOrigin } from "./origins.ts";
 import { parseListen } from "./parse.ts";
 import { print, stopSignal } from "./process.ts";
 import { keepPruned } from "./retention.ts";
@@ -30,12 +28,6 @@ const DEFAULT_PORT = 443;
 const FALLBACK_PORT = 4433;
 /** Tries at finding one number that is free for both UDP and TCP. */
 const PORT_TRIES = 16;
-
-interface Certificate {
-  readonly cert: string;
-  readonly key: string;
-  readonly root?: string;
-}
 
 export async function relay(context: Context): Promise<void> {
   const { options, home, log } = context;
@@ -54,6 +46,7 @@ export async function relay(context: Context): Promise<void> {
   const hostname = named?.hostname.replace(/^\[|\]$/g, "") ?? publicHost(address.hostname);
   const retention = options.text("auditRetention");
   const keep = retention === undefined ? undefined : parseDuration(retention);
+  const origins = (options.list("allowOrigin") ?? []).map(parseOrigin);
   const certificate = await findCertificate(context, [hostname, address.hostname]);
   const stop = stopSignal();
   const { authority, publicJwk } = await findAuthority(context);
@@ -62,11 +55,14 @@ export async function relay(context: Context): Promise<void> {
   observeProcess(metrics, VERSION);
   await using shown = metricsAddress ? serveMetrics(metrics, metricsAddress) : undefined;
   if (shown) log.info("metrics are served", { url: shown.url });
-  const binding = { ...address, ...certificate, limits: sessionLimits(limits) };
-  const listeners = await bind(context, binding, asked === undefined);
+  const isOwnHost = (host: string) => host === hostname || matchesName(certificate.names, host);
+  const allowsOrigin = (origin: string) =>
+    origins.includes(origin) || isOwnOrigin(origin, { isOwnHost, ports: [portOf(url), port] });
+  const binding = { ...address, ...certificate.current, limits: sessionLimits(limits) };
+  const serves: Services = { allowsOrigin, onRequest: (request) => certificate.answer(request) };
+  const listeners = await bind(context, binding, serves, asked === undefined);
   const { port } = listeners[0]!.address;
   const url = named ?? relayUrl(hostname, port);
-  const names = certificateNames(certificate.cert);
   const relay = new Relay({
     store,
     authority,
@@ -75,8 +71,7 @@ export async function relay(context: Context): Promise<void> {
     isOwnAddress(address) {
       const dialled = `tunnel://${address}`;
       if (!URL.canParse(dialled)) return false;
-      const host = new URL(dialled).hostname.replace(/^\[|\]$/g, "");
-      return host === hostname || matchesName(names, host);
+      return isOwnHost(new URL(dialled).hostname.replace(/^\[|\]$/g, ""));
     },
     agent: AGENT,
     now: Date.now,
@@ -93,6 +88,7 @@ export async function relay(context: Context): Promise<void> {
   });
   const serving = listeners.map((listener) => relay.serve(listener));
   const ending = new AbortController();
+  const renewing = certificate.keepRenewed(listeners, ending.signal);
   const pruning = keep && keepPruned(store, { keep }, context, ending.signal);
   log.info("listening", { address: address.hostname, port, protocols: "udp,tcp" });
   print(`relay ready ${text(url)}`);
@@ -107,7 +103,7 @@ export async function relay(context: Context): Promise<void> {
     await Promise.all(listeners.map((listener) => listener.close()));
     await relay.close();
     ending.abort();
-    await pruning;
+    await Promise.all([pruning, renewing]);
   }
 }
 
@@ -129,48 +125,31 @@ async function findAuthority(
   return { publicJwk };
 }
 
-async function findCertificate({ options, home, log }: Context, hosts: readonly string[]) {
-  const [certFile, keyFile] = [options.text("cert"), options.text("key")];
-  if ((certFile === undefined) !== (keyFile === undefined)) {
-    throw new TunnelError("usage", {
-      action: "start the relay",
-      state: "--cert and --key go together, one of them is missing",
-    });
-  }
-  if (certFile !== undefined) {
-    const [cert, key] = [readFile("--cert", certFile), readFile("--key", keyFile!)];
-    const days = Math.floor((expiry(cert).getTime() - Date.now()) / 86_400_000);
-    if (days < 14) log.warn("the certificate expires soon", { days, file: certFile });
-    return { cert, key, root: rootOfChain(cert) };
-  }
-  return await ownCertificate(home, hosts);
-}
-
-async function ownCertificate(home: Home, hosts: readonly string[]): Promise<Certificate> {
-  const addresses = Deno.networkInterfaces().map(({ address }) => address)
-    .filter((address) => !address.toLowerCase().startsWith("fe80"));
-  const all = ["localhost", "127.0.0.1", "::1", Deno.hostname().toLowerCase()]
-    .concat(addresses, hosts.filter((host) => !isWildcard(host)));
-  return await developmentCertificate(home.tlsPath, { names: [...new Set(all)] });
+interface Services {
+  readonly allowsOrigin: (origin: string) => boolean;
+  readonly onRequest: RequestHandler;
 }
 
 /** UDP and TCP on one number. */
 async function bind(
   { log }: Pick<Context, "log">,
   options: ListenOptions,
+  services: Services,
   mayFallBack: boolean,
 ): Promise<Listener[]> {
   const { port } = options;
+  const websocket = websocketTransport(services);
+  const protocols = [quicProtocol, webtransportProtocol(services)] as const;
   for (let tries = 1;; tries++) {
     const tcp = await websocket.listen(options).catch((error: unknown) => {
       if (!mayFallBack || !isForbidden(error)) throw error;
     });
     if (!tcp) {
       log.warn("this user may not bind port 443", { instead: FALLBACK_PORT });
-      return await bind({ log }, { ...options, port: FALLBACK_PORT }, false);
+      return await bind({ log }, { ...options, port: FALLBACK_PORT }, services, false);
     }
     try {
-      return [tcp, await quic.listen({ ...options, port: tcp.address.port })];
+      return [tcp, listenQuic({ ...options, port: tcp.address.port }, protocols)];
     } catch (error) {
       await tcp.close();
       // A free TCP port need not be a free UDP port: another one may be both.
@@ -185,10 +164,6 @@ function sessionLimits({ streams }: ChosenLimits): Partial<Limits> | undefined {
 
 function isForbidden(error: unknown): boolean {
   return error instanceof TunnelError && error.cause instanceof Deno.errors.PermissionDenied;
-}
-
-function isWildcard(host: string): boolean {
-  return host === "0.0.0.0" || host === "::";
 }
 
 /** The address under which others likely reach this machine. */
@@ -206,17 +181,4 @@ function relayUrl(hostname: string, port: number): URL {
 
 function text(url: URL): string {
   return `tunnel://${url.host}`;
-}
-
-function readFile(option: string, path: string): string {
-  try {
-    return Deno.readTextFileSync(path);
-  } catch (cause) {
-    throw new TunnelError("usage", {
-      action: `read ${option} ${path}`,
-      state: describe(cause),
-      remedy: "name a PEM file that this user may read",
-      cause,
-    });
-  }
 }

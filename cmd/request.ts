@@ -3,7 +3,7 @@
 import { TunnelError } from "../core/errors.ts";
 import { importPrivateKey } from "../core/identity/keys.ts";
 import { keysFingerprint, makeRequest } from "../core/identity/request.ts";
-import { generateMemberKeys, type MemberKeys, publicKeysOf } from "../core/membership.ts";
+import { generateMemberKeys, type JwkKeys, publicKeysOf } from "../core/membership.ts";
 import { parseDeviceId, parseOperatorName } from "../core/names.ts";
 import type { Role } from "../core/identity/credential.ts";
 import type { Context } from "./context.ts";
@@ -20,7 +20,7 @@ export async function request(context: Context, role: string, nameText: string):
   }
   const name = role === "device" ? parseDeviceId(nameText) : parseOperatorName(nameText);
   const keys = await keysFor(context, role, name);
-  const { key, agreement } = publicKeysOf(keys);
+  const { key, agreement } = await publicKeysOf(keys);
   const privateKey = await importPrivateKey(keys.privateKey);
   const text = await makeRequest({ role, name, key, agreement, privateKey });
   // For comparing with what the authority shows.
@@ -29,8 +29,8 @@ export async function request(context: Context, role: string, nameText: string):
 }
 
 /** The keys that this home has for a member, or new ones that wait for their credential. */
-async function keysFor({ options, home }: Context, role: Role, name: string): Promise<MemberKeys> {
-  const file = await home.identity(role, name);
+async function keysFor({ options, home }: Context, role: Role, name: string): Promise<JwkKeys> {
+  const file = await home.members.read(role, name);
   const kept = file?.value.name === name ? file.value : undefined;
   const expected = options.text("authority");
   const rotate = options.flag("rotateKeys");

@@ -3,16 +3,16 @@
 import { withDeadline } from "../core/deadline.ts";
 import { openLink } from "../core/endpoint.ts";
 import { TunnelError } from "../core/errors.ts";
-import { fingerprint, parseAgreementJwk } from "../core/identity/keys.ts";
-import { Membership } from "../core/membership.ts";
+import { fingerprint } from "../core/identity/keys.ts";
+import type { Identity } from "../core/member/identity.ts";
+import { renewalOf } from "../core/member/presence.ts";
+import { Membership, publicKeysOf } from "../core/membership.ts";
 import { parseDeviceId, parseRelayUrl } from "../core/names.ts";
-import type { Identity } from "../stores/home.ts";
 import { parentOf } from "../stores/files.ts";
 import { askToRotate, untilChange } from "../stores/rotation.ts";
 import { AGENT, type Context, makeConnector } from "./context.ts";
 import { ownIdentity } from "./enrol.ts";
 import { print, stopSignal } from "./process.ts";
-import { renewalOf } from "./renew.ts";
 
 /** Milliseconds that a running device has to come by its new keys. */
 const ROTATED_WITHIN = 30_000;
@@ -32,7 +32,7 @@ export async function rotate(context: Context, role: string, name?: string): Pro
   // A running device does it itself: its channels stay, and no other session takes its place.
   const after = isDevice && await byRunningDevice(context, before) ||
     await bySessionOfOwn(context, before);
-  const key = await fingerprint(parseAgreementJwk(after.agreementKey));
+  const key = await fingerprint((await publicKeysOf(after)).agreement);
   print(`${after.role} ${after.name} has the key ${key}`);
 }
 
@@ -41,14 +41,15 @@ async function byRunningDevice(
   { home }: Context,
   before: Identity,
 ): Promise<Identity | undefined> {
-  const { name, agreementKey } = before;
+  const { name } = before;
+  const old = (await publicKeysOf(before)).agreement;
   const path = home.rotationPath(name);
   using watcher = Deno.watchFs(parentOf(path));
   if (!await askToRotate(path)) return undefined;
   let after = before;
   const isDone = async () => {
-    after = (await home.identity("device", name))?.value ?? before;
-    return after.agreementKey.x !== agreementKey.x;
+    after = (await home.members.read("device", name))?.value ?? before;
+    return (await publicKeysOf(after)).agreement.x !== old.x;
   };
   const action = `rotate the keys of device ${name}`;
   const remedy = "see the log of the running `tunnel device`";
@@ -70,7 +71,8 @@ async function bySessionOfOwn(context: Context, identity: Identity): Promise<Ide
   }, stop);
   try {
     const links = { link: () => Promise.resolve(link) };
-    await renewalOf(context, identity, membership, links).rotate(stop);
+    const { home: { members: store }, log } = context;
+    await renewalOf({ identity, store, log }, membership, links).rotate(stop);
   } finally {
     link.session.close();
     await link.session.closed.catch(() => {}); // How it ended is not news: the keys are kept or not.

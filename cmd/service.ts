@@ -1,19 +1,15 @@
 /** The operator's side, as several commands use it: signed in, and gone when the command ends. */
 
-import { untilAborted } from "../core/deadline.ts";
-import { Dialer } from "../core/dialer.ts";
-import { superviseEndpoint } from "../core/endpoint.ts";
-import { abortError } from "../core/deadline.ts";
-import { Verifier } from "../core/identity/credential.ts";
-import { Membership } from "../core/membership.ts";
-import { parseDuration, parseRelayUrl } from "../core/names.ts";
-import type { Claim } from "../core/link.ts";
+import { abortError, untilAborted } from "../core/deadline.ts";
+import type { Dialer } from "../core/dialer.ts";
+import type { Claim } from "../core/sign_in.ts";
+import type { Identity } from "../core/member/identity.ts";
+import { Operator } from "../core/member/operator.ts";
+import { parseDuration } from "../core/names.ts";
 import type { Supervisor } from "../core/supervisor.ts";
-import type { Identity } from "../stores/home.ts";
 import { AGENT, type Context, makeConnector } from "./context.ts";
 import { identityFor } from "./enrol.ts";
 import { stopSignal } from "./process.ts";
-import { renewalOf, renewWhile } from "./renew.ts";
 import { trustKeys } from "./trust.ts";
 
 /** Milliseconds for the first session with a relay, or the next one after a loss. */
@@ -37,55 +33,37 @@ export async function withService<T>(
   context: Context,
   work: (service: Service) => Promise<T>,
 ): Promise<T> {
-  const { log, options } = context;
+  const { log, options, home } = context;
   const stop = stopSignal();
   const identity = await identityFor(context, "operator", undefined, stop);
-  const membership = await Membership.of(identity);
-  // The channels are closed before the session that says so to their other ends.
-  const ending = new AbortController();
   // With --stdio stderr is the terminal of somebody who is logged in: what mends itself is no
   // warning there.
   const quiet = options.flag("stdio") ? { ...log, warn: log.info } : log;
-  const first = Promise.withResolvers<void>();
-  const supervisor = superviseEndpoint({
-    relay: parseRelayUrl(identity.relay),
-    claim: () => membership.claim(),
-    connector: await makeConnector(context, identity),
-    agent: AGENT,
-    log: quiet,
-    onUp(link) {
-      first.resolve();
-      dialer.move(link);
-    },
-    supervisor: { failFast: true },
-  });
-  const dialer = new Dialer({
-    links: supervisor,
-    identity: membership,
-    verifier: new Verifier(identity.authority),
-    trust: trustKeys(context),
-    resumeWindow: parseDuration(options.text("resumeWindow") ?? "5m"),
-    log,
-  });
-  const renewal = renewalOf({ ...context, log: quiet }, identity, membership, supervisor);
-  renewWhile(renewal, context, ending.signal);
-  const running = supervisor.run(ending.signal);
-  running.then(() => first.reject(abortError(ending.signal, "connect")), first.reject);
-  const failed = running.then(() => Promise.reject(abortError(ending.signal, "run")));
-  failed.catch(() => {}); // Met by the race below, unless the work was done before.
+  let operator: Operator | undefined;
   try {
-    await untilAborted(first.promise, stop, "connect");
-    const working = Promise.race([
-      work({ supervisor, dialer, identity, claim: membership.claim(), stop }),
-      failed,
-    ]);
-    return await untilAborted(working, stop, "run");
+    operator = await Operator.open({
+      identity,
+      store: home.members,
+      connector: await makeConnector(context, identity),
+      agent: AGENT,
+      log: quiet,
+      dialLog: log,
+      trust: trustKeys(context),
+      resumeWindow: parseDuration(options.text("resumeWindow") ?? "5m"),
+    }, stop);
+    const { presence: { supervisor, membership, closed }, dialer } = operator;
+    const claim = membership.claim();
+    const working = work({ supervisor, dialer, identity, claim, stop });
+    return await untilAborted(Promise.race([working, closed.then(never)]), stop, "run");
   } catch (cause) {
     // What the signal cut short is not a failure of its own.
     throw stop.aborted ? abortError(stop, "run") : cause;
   } finally {
-    await dialer.close();
-    ending.abort();
-    await running.catch(() => {}); // Its failure has reached the caller through the race above.
+    await operator?.close();
   }
+}
+
+/** It was closed: whoever did so has an end of its own. */
+function never(): Promise<never> {
+  return new Promise(() => {});
 }

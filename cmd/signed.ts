@@ -4,7 +4,7 @@ import { TunnelError } from "../core/errors.ts";
 import { type Role, unverified, Verifier } from "../core/identity/credential.ts";
 import { thumbprint } from "../core/identity/keys.ts";
 import { decodeSigned, type Signed } from "../core/identity/signed.ts";
-import { type MemberKeys, publicKeysOf } from "../core/membership.ts";
+import type { JwkKeys } from "../core/membership.ts";
 import type { Identity, Pending } from "../stores/home.ts";
 import type { Context } from "./context.ts";
 
@@ -30,16 +30,14 @@ export async function takeSigned(
       remedy: `make a request and have it signed: tunnel request ${role} ${name ?? "NAME"}`,
     });
   }
-  const file = await home.identity(role, given.name);
+  const file = await home.members.read(role, given.name);
   const kept = file?.value.name === given.name ? file.value : undefined;
   const isOfFleet = kept?.authority.x === signed.authority.x;
   if (kept && isOfFleet && unverified(kept.credential).issuedAt >= given.issuedAt) return kept;
   const pending = await home.pending(role, given.name);
   const { key, agreement } = await new Verifier(signed.authority).verify(signed.credential);
-  const fits = (keys: MemberKeys) => {
-    const held = publicKeysOf(keys);
-    return held.key.x === key.x && held.agreement.x === agreement.x;
-  };
+  const fits = ({ privateKey, agreementKey }: JwkKeys) =>
+    privateKey.x === key.x && agreementKey.x === agreement.x;
   const keys = [pending, kept].find((keys) => keys && fits(keys));
   if (!keys) {
     throw new TunnelError("refused", {
@@ -58,7 +56,7 @@ export async function takeSigned(
     privateKey: keys.privateKey,
     agreementKey: keys.agreementKey,
   };
-  await home.saveIdentity(identity);
+  await home.members.save(identity);
   if (keys === pending) await home.removePending(pending);
   const print = await thumbprint(identity.authority);
   log.info("joined", { [role]: identity.name, relay: identity.relay, authority: print });

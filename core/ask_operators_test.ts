@@ -10,7 +10,8 @@ import { openLink } from "./endpoint.ts";
 import { Verifier } from "./identity/credential.ts";
 import { makeDecision } from "./identity/decision.ts";
 import { generateAgreementKey, parseAgreementJwk } from "./identity/keys.ts";
-import type { Claim, Link } from "./link.ts";
+import type { Link } from "./link.ts";
+import type { Claim } from "./sign_in.ts";
 import type { RelayOptions } from "./relay/relay.ts";
 
 const test = suite("ask operators");

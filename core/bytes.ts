@@ -27,7 +27,7 @@ export class ByteReader {
    * @throws {TunnelError} `reset` when the stream ends half-way
    */
   async readExactly(length: number): Promise<Uint8Array | null> {
-    const first = await this.#next();
+    const first = await this.read();
     if (first === null) return null;
     if (first.length >= length) {
       this.#chunk = first.subarray(length);
@@ -37,7 +37,7 @@ export class ByteReader {
     whole.set(first);
     let filled = first.length;
     while (filled < length) {
-      const chunk = await this.#next();
+      const chunk = await this.read();
       if (chunk === null) {
         throw new TunnelError("reset", {
           action: "read",
@@ -50,6 +50,18 @@ export class ByteReader {
       this.#chunk = chunk.subarray(used);
     }
     return whole;
+  }
+
+  /** The next bytes, however many, valid until the next read; null at the end. */
+  async read(): Promise<Uint8Array | null> {
+    const chunk = this.#chunk;
+    this.#chunk = EMPTY;
+    return chunk.length > 0 ? chunk : await this.#blocks.read();
+  }
+
+  /** Has the next read give this: the end of what was read last, or what was read before. */
+  unread(rest: Uint8Array): void {
+    this.#chunk = rest;
   }
 
   /** {@linkcode BlockReader.ready}. */
@@ -68,12 +80,6 @@ export class ByteReader {
   async cancel(reason?: unknown): Promise<void> {
     this.#chunk = EMPTY;
     await this.#blocks.cancel(reason);
-  }
-
-  async #next(): Promise<Uint8Array | null> {
-    const chunk = this.#chunk;
-    this.#chunk = EMPTY;
-    return chunk.length > 0 ? chunk : await this.#blocks.read();
   }
 }
 

@@ -21,6 +21,8 @@ const text = (most: number) => v.pipe(v.string(), v.maxLength(most));
 const count = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
 /** Milliseconds since 1970, up to the last instant that a date can be (ECMA-262, "Time Values"). */
 const instant = v.pipe(v.number(), v.safeInteger(), v.minValue(0), v.maxValue(8.64e15));
+/** At most ten minutes. */
+const milliseconds = v.pipe(v.number(), v.minValue(0), v.maxValue(600_000));
 const port = v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(65_535));
 const name = v.pipe(v.string(), v.regex(/^[a-z0-9][a-z0-9._-]{0,62}$/, "a name"));
 const role = v.picklist(["device", "operator"]);
@@ -133,7 +135,12 @@ export type Decision = v.InferOutput<typeof Decision>;
 
 /** What a client asks on the control stream; answered in any order, by `id`. */
 export const Request = v.variant("type", [
-  v.object({ type: v.literal("ping"), id: count }),
+  v.object({
+    type: v.literal("ping"),
+    id: count,
+    /** A device's, as it last measured it. */
+    roundTrip: v.optional(milliseconds),
+  }),
   v.object({ type: v.literal("device"), id: count, device: name }),
   /** What it takes to dial a device. */
   v.object({ type: v.literal("peer"), id: count, device: name }),
@@ -143,6 +150,9 @@ export const Request = v.variant("type", [
     /** Devices whose ID sorts after this one. */
     after: v.optional(name),
   }),
+  /** Has changes of devices told from now on, by `presence`. */
+  v.object({ type: v.literal("watch"), id: count }),
+  v.object({ type: v.literal("unwatch"), id: count }),
   /** A device has operators decide about a dial; answered when one has. Milliseconds that they have. */
   v.object({ type: v.literal("approval"), id: count, ...asked, timeout: count }),
   /** The dial was given up. */
@@ -186,8 +196,26 @@ export const DeviceInfo = v.object({
   since: v.optional(instant),
   transport: v.optional(text(20)),
   remote: v.optional(text(100)),
+  /** Of one that is online: the connections it has. */
+  streams: v.optional(count),
+  /** Bytes that it sent on them and got since it came, as the relay carries them. */
+  sent: v.optional(count),
+  received: v.optional(count),
+  /** Milliseconds from it to the relay and back, as it last told. */
+  roundTrip: v.optional(milliseconds),
 });
 export type DeviceInfo = v.InferOutput<typeof DeviceInfo>;
+
+/** What has changed since a `watch`, whose `id` it has: not an answer, and any number of them. */
+export const PresenceChange = v.object({
+  type: v.literal("presence"),
+  id: count,
+  /** Those that have changed, as they are now. */
+  devices: v.array(DeviceInfo),
+  /** More has changed than is told: the list is to be read anew. */
+  again: v.optional(v.boolean()),
+});
+export type PresenceChange = v.InferOutput<typeof PresenceChange>;
 
 /** What a device shows to those who dial it. */
 export const Peer = v.object({ credential: token, epoch });
@@ -212,6 +240,7 @@ export const Reply = v.variant("type", [
     dials: v.array(WaitingDial),
     more: v.boolean(),
   }),
+  PresenceChange,
   v.object({ type: v.literal("done"), id: count }),
   v.object({ type: v.literal("nonce"), id: count, nonce }),
   v.object({ type: v.literal("renewed"), id: count, credential: token }),

@@ -1,5 +1,6 @@
 /** The device's half of dials: checks them on its own, connects to targets, and carries the bytes. */
 
+import { askProgram, type DialAcceptor, joined, type Ready } from "./accept.ts";
 import { allowedAddress, formatTarget, type Target } from "./allow.ts";
 import { Approval, type ApprovalOptions } from "./approval.ts";
 import { Channel, type ChannelOptions } from "./channel/channel.ts";
@@ -8,11 +9,10 @@ import type { ChannelIdentity, Response } from "./channel/handshake.ts";
 import { Path, type PathKeys } from "./channel/path.ts";
 import { ChannelTable } from "./channel/table.ts";
 import { TakenTickets } from "./channel/tickets.ts";
-import { type End, FromRelay } from "./control.ts";
+import { type End, FromRelay, type Offer } from "./control.ts";
 import { MessageStream } from "./control_stream.ts";
-import { delay } from "./deadline.ts";
+import { abortError, delay, withDeadline } from "./deadline.ts";
 import { DEFAULT_RESUME_WINDOW } from "./dialer.ts";
-import { type Duplex, join } from "./duplex.ts";
 import { describe, toTunnelError, TunnelError } from "./errors.ts";
 import type { Verifier } from "./identity/credential.ts";
 import type { Link } from "./link.ts";
@@ -33,9 +33,11 @@ export interface DeviceOptions {
   readonly identity: ChannelIdentity;
   /** By the authority of the fleet: operators' credentials must verify with it. */
   readonly verifier: Verifier;
-  /** What may be dialled; nothing else is. */
+  /** What may be connected to; nothing else is. */
   readonly allow: readonly Target[];
   readonly connect: TargetConnector;
+  /** Has the first word on every new dial: it may serve one itself, whatever is allowed. */
+  readonly accept?: DialAcceptor;
   /** Who is asked about every new dial; without it nobody is. */
   readonly approval?: ApprovalOptions;
   readonly log: Log;
@@ -138,8 +140,9 @@ export class Device {
       facts.target = formatTarget(offer);
       facts.reason = offer.reason;
       const response = await authenticate(offer, this.#options, this.#freshness, this.#tickets);
-      const address = response && allowedAddress(this.#options.allow, offer);
-      if (!response || !address || !this.#freshness.admit(offer.hello, offer.epoch)) {
+      // Before anybody is asked; where the program may serve what is not allowed, it is first.
+      if (response && !this.#options.accept) allowedAddress(this.#options.allow, offer);
+      if (!response || !this.#freshness.admit(offer.hello, offer.epoch)) {
         const { epoch } = this.#freshness;
         const { credential } = this.#options.identity;
         await messages.send({ type: "stale", credential, epoch });
@@ -149,7 +152,7 @@ export class Device {
       if (response.resume) return await this.#resume(response, messages, facts, link, release);
       const dial = { device: this.#options.id, offer, link };
       facts.approved = await this.#approval?.decide(dial, messages, this.#closed.signal);
-      await this.#open(response, address, messages, facts, link, release);
+      await this.#open(offer, response, messages, facts, link, release);
     } catch (cause) {
       const error = toTunnelError(cause, "serve a dial", "target");
       log.info("dial refused", { ...facts, why: error.parts.state });
@@ -160,14 +163,14 @@ export class Device {
   }
 
   async #open(
+    offer: Offer,
     response: Response,
-    address: { hostname: string; port: number },
     messages: MessageStream,
     facts: Facts,
     link: Link,
     release: () => void,
   ): Promise<void> {
-    const target = await reach(address, this.#options, this.#options.timeout ?? 10_000);
+    const target = await this.#ready(offer, response, messages);
     try {
       const ownCredential = this.#options.identity.credential;
       const { hello, established } = await response.accept(0);
@@ -196,9 +199,39 @@ export class Device {
       this.#options.log.info("dial accepted", facts);
       this.#carry(channel, target, facts);
     } catch (cause) {
-      target.reset(toTunnelError(cause, "serve a dial", "reset"));
+      target.drop(toTunnelError(cause, "serve a dial", "reset"));
       throw cause;
     }
+  }
+
+  /** What a dial is connected to, once it is there. */
+  async #ready(offer: Offer, response: Response, messages: MessageStream): Promise<Ready> {
+    const { accept, timeout = 10_000 } = this.#options;
+    const served = accept && await this.#ask(accept, offer, response, messages, timeout);
+    if (served) return served;
+    const address = allowedAddress(this.#options.allow, offer);
+    const target = await reach(address, this.#options, timeout);
+    return joined(target);
+  }
+
+  async #ask(
+    accept: DialAcceptor,
+    { operator, host, port, reason }: Offer,
+    { remoteKey }: Response,
+    messages: MessageStream,
+    timeout: number,
+  ): Promise<Ready | undefined> {
+    const action = "serve a dial";
+    const key = { kty: "OKP", crv: "X25519", x: remoteKey } as const;
+    const facts = { operator, key, target: { host, port }, reason };
+    return await messages.meanwhile(action, async (left) => {
+      const signal = AbortSignal.any([left, this.#closed.signal]);
+      return await withDeadline({ action, timeout, signal }, async (signal) => {
+        const ready = await askProgram(accept, { ...facts, signal }, this.#options.log);
+        if (signal.aborted) ready?.drop(abortError(signal, action));
+        return ready;
+      });
+    });
   }
 
   /** Attaches a channel that exists to a new path. */
@@ -239,12 +272,12 @@ export class Device {
     release();
   }
 
-  async #carry(channel: Channel, target: Duplex, facts: Facts): Promise<void> {
+  async #carry(channel: Channel, target: Ready, facts: Facts): Promise<void> {
     const { log } = this.#options;
     try {
-      const { sent, received } = await join(channel, target);
+      const carried = await target.serve(channel);
       await channel.closed;
-      log.info("dial ended", { ...facts, sent: received, received: sent });
+      log.info("dial ended", { ...facts, ...carried });
     } catch (cause) {
       log.info("dial reset", { ...facts, why: describe(cause) });
     }

@@ -53,6 +53,11 @@ export interface DialOptions {
   readonly timeout?: number;
   /** What it is for, as {@linkcode parseReason} takes it; relay and device are told. */
   readonly reason?: string;
+  /**
+   * Asked once the device has accepted, for bytes that are to go first: they leave with the first
+   * message. They are taken at once.
+   */
+  readonly early?: () => Uint8Array | undefined;
   readonly signal?: AbortSignal;
 }
 
@@ -124,7 +129,10 @@ export class Dialer {
         this.#entries.add(entry);
         channel.closed.catch(() => {}); // Its user sees how it ended.
         channel.released.then(() => this.#entries.delete(entry));
+        const early = options.early?.();
+        const written = early && channel.write(early);
         channel.attach(path, 0);
+        await written;
         return channel;
       });
     } catch (cause) {

@@ -14,6 +14,34 @@ export interface Duplex {
   reset(error: TunnelError): void;
 }
 
+/** A {@linkcode Duplex} whose first read is under way already. */
+export interface ReadAhead extends Duplex {
+  /** What has come by now, if anything; it is not read again. */
+  early(): Uint8Array | undefined;
+}
+
+/** Begins to read at once: what has come by the time that the other side is there can go along. */
+export function readAhead(duplex: Duplex): ReadAhead {
+  let first: Promise<Uint8Array | null> | undefined = duplex.read();
+  let come: Uint8Array | undefined;
+  first.then((bytes) => come = bytes ?? undefined, () => {}); // The reader sees a failure.
+  return {
+    early() {
+      const early = first && come;
+      if (early) first = undefined;
+      return early;
+    },
+    read() {
+      const reading = first ?? duplex.read();
+      first = undefined;
+      return reading;
+    },
+    write: (bytes) => duplex.write(bytes),
+    closeWrite: () => duplex.closeWrite(),
+    reset: (error) => duplex.reset(error),
+  };
+}
+
 /** Bytes that went each way. */
 export interface Transferred {
   readonly sent: number;

@@ -1,7 +1,8 @@
 /** A device's or operator's presence at its relay: an identity, a way to connect, and a supervisor. */
 
 import { audienceOf } from "./identity/proof.ts";
-import { type Claim, type Link, newInstance, signIn } from "./link.ts";
+import type { Link } from "./link.ts";
+import { type Claim, newInstance, signIn } from "./sign_in.ts";
 import type { Log } from "./log.ts";
 import { Supervisor, type SupervisorOptions } from "./supervisor.ts";
 import type { Session } from "./transport.ts";
@@ -11,8 +12,8 @@ export interface SessionConnector {
   connect(url: URL, signal?: AbortSignal): Promise<Session>;
   /** A session by a better transport than `current`; undefined when there is none. */
   improve(url: URL, current: string, signal?: AbortSignal): Promise<Session | undefined>;
-  /** A session by the transport of `outgrown`, in its place. */
-  remake(url: URL, outgrown: Session, signal?: AbortSignal): Promise<Session>;
+  /** A session by the transport of `outgrown`, in its place; without it sessions stay. */
+  remake?(url: URL, outgrown: Session, signal?: AbortSignal): Promise<Session>;
 }
 
 export interface EndpointOptions {
@@ -62,11 +63,11 @@ export function superviseEndpoint(options: EndpointOptions): Supervisor {
       if (!session) return undefined;
       return await signInAs(options, session, instance, signal);
     },
-    async remake({ session: outgrown }, signal) {
+    remake: connector.remake && (async ({ session: outgrown }, signal) => {
       log.info("the session is outgrown: another takes its place", { relay: relay.host });
-      const session = await connector.remake(relay, outgrown, signal);
+      const session = await connector.remake!(relay, outgrown, signal);
       return await signInAs(options, session, instance, signal);
-    },
+    }),
     onUp(link, outgrown) {
       log.info("signed in", { relay: relay.host, via: link.session.transport });
       onUp?.(link, outgrown);

@@ -1,26 +1,21 @@
-/** The client's half of a sign-in, and what a signed-in session offers: requests and streams. */
+/** What a signed-in session offers a member: requests and streams. */
 
 import {
-  Challenge,
   type DeviceInfo,
   type Peer,
+  type PresenceChange,
   type Principal,
   type Renew,
   Reply,
   type Request,
-  SignedIn,
-  VERSIONS,
 } from "./control.ts";
-import { MessageStream } from "./control_stream.ts";
+import type { MessageStream } from "./control_stream.ts";
+import { untilAborted, withDeadline } from "./deadline.ts";
 import { toTunnelError, TunnelError } from "./errors.ts";
-import { withDeadline } from "./deadline.ts";
-import type { AgreementJwk, PublicJwk } from "./identity/keys.ts";
-import { joinSubject, makeProof } from "./identity/proof.ts";
-import { MAX_GREETING } from "./message.ts";
 import { fromRefusal } from "./refusal.ts";
 import { CloseCode, type CloseInfo, type Session } from "./transport.ts";
 
-/** Milliseconds for a sign-in, and for the answer to a request. */
+/** Milliseconds for the answer to a request. */
 const ANSWER_TIMEOUT = 10_000;
 /** Requests under way at once; more than any caller has use for. */
 const MAX_REQUESTS = 64;
@@ -32,97 +27,8 @@ const MAX_PAGES = 10_000;
 /** Milliseconds that a retired session stays open after its last use. */
 const RETIREMENT = 5_000;
 
-/** How a member proves who it is. */
-export interface CredentialClaim {
-  readonly credential: string;
-  readonly privateKey: CryptoKey;
-}
-
-/** How a client proves who it is: by a credential, or by a join string's secret for the first time. */
-export type Claim =
-  | CredentialClaim
-  | {
-    readonly secret: string;
-    readonly publicKey: PublicJwk;
-    readonly agreement: AgreementJwk;
-    readonly privateKey: CryptoKey;
-  };
-
-export interface SignInOptions {
-  readonly claim: Claim;
-  /** The relay's `host:port` as it was dialled: the proof is good for that name alone. */
-  readonly audience: string;
-  /** Names this process among the sessions of its device; see {@linkcode newInstance}. */
-  readonly instance: string;
-  readonly agent: string;
-  /** A device's; see `core/channel/freshness.ts`. */
-  readonly epoch?: string;
-  readonly signal?: AbortSignal;
-}
-
-/** A name for this process, 22 letters. */
-export function newInstance(): string {
-  return crypto.randomUUID().replaceAll("-", "").slice(0, 22);
-}
-
-/**
- * Signs in on a new session. The session is closed when that fails.
- *
- * @throws {TunnelError} `refused`, `protocol`, `timeout`, `reset`, `aborted`
- */
-export async function signIn(session: Session, options: SignInOptions): Promise<Link> {
-  const action = `sign in at ${options.audience}`;
-  try {
-    return await withDeadline(
-      { action, timeout: ANSWER_TIMEOUT, signal: options.signal },
-      () => greet(session, options, action),
-    );
-  } catch (cause) {
-    const error = toTunnelError(cause, action, "reset");
-    session.close({ code: CloseCode.done, reason: "" });
-    throw error;
-  }
-}
-
-async function greet(session: Session, options: SignInOptions, action: string): Promise<Link> {
-  const { claim, audience, instance, agent, epoch } = options;
-  const incoming = session.incoming.getReader();
-  const { value: stream, done } = await incoming.read();
-  incoming.releaseLock();
-  if (done) throw endOf(await session.closed, action);
-  const control = new MessageStream(stream);
-  const limit = MAX_GREETING;
-  const challenge = await control.receive(Challenge, { action, limit });
-  const version = VERSIONS.find((version) => challenge.versions.includes(version));
-  if (version === undefined) {
-    throw new TunnelError("protocol", {
-      action,
-      state: `the relay speaks version ${challenge.versions.join(", ")}, this end ${
-        VERSIONS.join(", ")
-      }`,
-      remedy: "update the older of the two",
-    });
-  }
-  const joining = "secret" in claim;
-  const subject = joining ? joinSubject(claim.secret, claim.agreement) : claim.credential;
-  const { nonce } = challenge;
-  const proof = await makeProof({ privateKey: claim.privateKey, nonce, audience, subject });
-  const greeting = { version, agent, instance, proof, epoch };
-  await control.send(
-    joining
-      ? {
-        type: "join",
-        ...greeting,
-        secret: claim.secret,
-        key: claim.publicKey,
-        agreement: claim.agreement,
-      }
-      : { type: "auth", ...greeting, credential: claim.credential },
-  );
-  const answer = await control.receive(SignedIn, { action, limit });
-  if (answer.type === "refused") throw fromRefusal(answer, action);
-  return new Link(session, control, answer.principal, answer.credential);
-}
+/** Hears of changes; of `null` when no more come. */
+export type Watcher = (change: PresenceChange | null) => void;
 
 /** A signed-in session. */
 export class Link {
@@ -134,6 +40,8 @@ export class Link {
   readonly #control: MessageStream;
   readonly #pending = new Map<number, PromiseWithResolvers<Reply>>();
   #id = 0;
+  readonly #watchers = new Set<Watcher>();
+  #watching?: Promise<Reply>;
   /** Why no reply comes any more. */
   #deaf?: TunnelError;
   #held = 0;
@@ -241,6 +149,39 @@ export class Link {
     }
   }
 
+  /**
+   * Has changes of devices told from now on: as they happen, and their figures about once a second.
+   * What was before is for {@linkcode Link.devices} to say, afterwards.
+   *
+   * @param tell called with every message, and with `null` when no more comes; it must not throw
+   * @returns ends it
+   * @throws {TunnelError} `refused`, `timeout`, `reset`, `closed`, `aborted`
+   */
+  async watch(tell: Watcher, signal?: AbortSignal): Promise<() => Promise<void>> {
+    const stop = async () => {
+      // The relay tells a session once, whoever listens here.
+      if (!this.#watchers.delete(tell) || this.#watchers.size > 0) return;
+      this.#watching = undefined;
+      await this.request({ type: "unwatch", id: 0 });
+    };
+    this.#watchers.add(tell);
+    this.#watching ??= this.request({ type: "watch", id: 0 });
+    try {
+      const reply = await untilAborted(this.#watching, signal, "watch the devices");
+      if (reply.type !== "done") throw unasked();
+    } catch (cause) {
+      await stop().catch(() => {}); // What went wrong first is what counts.
+      throw cause;
+    }
+    return stop;
+  }
+
+  /** Tells the relay how far away it is: milliseconds, as {@linkcode Link.ping} measured. */
+  async report(roundTrip: number, signal?: AbortSignal): Promise<void> {
+    const rounded = Math.min(600_000, Math.round(roundTrip * 100) / 100);
+    await this.request({ type: "ping", id: 0, roundTrip: rounded }, { signal });
+  }
+
   /** A nonce for the proofs of one {@linkcode Link.renew}. */
   async nonce(signal?: AbortSignal): Promise<string> {
     const reply = await this.request({ type: "nonce", id: 0 }, { signal });
@@ -298,6 +239,10 @@ export class Link {
           end = new TunnelError("closed", { action: "ask the relay", state: "it has closed" });
           break;
         }
+        if (reply.type === "presence") {
+          for (const tell of this.#watchers) tell(reply);
+          continue;
+        }
         // An answer that nobody waits for any more is dropped.
         this.#pending.get(reply.id)?.resolve(reply);
       }
@@ -306,6 +251,7 @@ export class Link {
       if (end.code === "protocol") this.session.close({ code: CloseCode.protocol, reason: "" });
     }
     this.#deaf = end;
+    for (const tell of this.#watchers) tell(null);
     for (const answer of this.#pending.values()) {
       answer.promise.catch(() => {}); // Its asker may have left.
       answer.reject(end);
@@ -314,7 +260,7 @@ export class Link {
 }
 
 /** What a close by the relay means to a client. */
-function endOf(info: CloseInfo, action: string): TunnelError {
+export function endOf(info: CloseInfo, action: string): TunnelError {
   const state = info.reason || "the relay closed it";
   switch (info.code) {
     case CloseCode.replaced:

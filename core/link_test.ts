@@ -9,7 +9,8 @@ import { memoryPair } from "../transports/memory.ts";
 import { Request, SignIn } from "./control.ts";
 import { MessageStream } from "./control_stream.ts";
 import { generateKeyPair } from "./identity/keys.ts";
-import { type Link, newInstance, signIn } from "./link.ts";
+import type { Link } from "./link.ts";
+import { newInstance, signIn } from "./sign_in.ts";
 
 const test = suite("link");
 

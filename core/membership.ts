@@ -5,8 +5,11 @@ import { TunnelError } from "./errors.ts";
 import type { Principal, Role, Verifier } from "./identity/credential.ts";
 import {
   type AgreementJwk,
+  exportAgreementKey,
   exportPrivateKey,
+  exportPublicKey,
   generateAgreementKey,
+  generateAgreementPair,
   generateKeyPair,
   importPrivateKey,
   parseAgreementJwk,
@@ -15,23 +18,46 @@ import {
   type PrivateJwk,
   type PublicJwk,
 } from "./identity/keys.ts";
-import type { CredentialClaim } from "./link.ts";
+import type { CredentialClaim } from "./sign_in.ts";
 import { StaticKey } from "./noise/static_key.ts";
 
-/** Both key pairs of a member. */
-export interface MemberKeys {
+/** Both key pairs of a member as JSON, to be kept where only their owner can read them. */
+export interface JwkKeys {
   readonly privateKey: PrivateJwk;
   /** For the handshake of channels. */
   readonly agreementKey: PrivateAgreementJwk;
 }
 
-/** What a member has, as it is kept. */
-export interface MemberState extends MemberKeys {
-  readonly credential: string;
+/**
+ * Both as the platform holds them: used, and kept where the platform can keep them (IndexedDB), but
+ * read by nobody, not even by the program whose they are.
+ */
+export interface SealedKeys {
+  /** Ed25519. */
+  readonly privateKey: CryptoKeyPair;
+  /** X25519, for the handshake of channels. */
+  readonly agreementKey: CryptoKeyPair;
 }
 
-/** New key pairs, to be kept where only their owner can read them. */
-export async function generateMemberKeys(): Promise<MemberKeys> {
+/** Both key pairs of a member. */
+export type MemberKeys = JwkKeys | SealedKeys;
+
+/** Which of the two forms a member's keys have. */
+export type KeyForm = "jwk" | "sealed";
+
+/** What a member has, as it is kept. */
+export type MemberState<K extends MemberKeys = MemberKeys> = K & { readonly credential: string };
+
+/** New key pairs. */
+export function generateMemberKeys(): Promise<JwkKeys>;
+export function generateMemberKeys(form: KeyForm): Promise<MemberKeys>;
+export async function generateMemberKeys(form: KeyForm = "jwk"): Promise<MemberKeys> {
+  if (form === "sealed") {
+    return {
+      privateKey: await generateKeyPair({ extractable: false }),
+      agreementKey: await generateAgreementPair({ extractable: false }),
+    };
+  }
   const { privateKey } = await generateKeyPair();
   return {
     privateKey: await exportPrivateKey(privateKey),
@@ -39,11 +65,54 @@ export async function generateMemberKeys(): Promise<MemberKeys> {
   };
 }
 
+/** Whether these are keys as JSON. */
+export function areJwks(keys: MemberKeys): keys is JwkKeys {
+  return "kty" in keys.privateKey && "kty" in keys.agreementKey;
+}
+
+/** The form that these have: new keys of the same member are to have it too. */
+export function formOf(keys: MemberKeys): KeyForm {
+  return areJwks(keys) ? "jwk" : "sealed";
+}
+
+/** These keys and their credential, and nothing else of what came with them. */
+export function stateOf(keys: MemberKeys, credential: string): MemberState {
+  if (areJwks(keys)) {
+    const { privateKey, agreementKey } = keys;
+    return { credential, privateKey, agreementKey };
+  }
+  const { privateKey, agreementKey } = keys;
+  return { credential, privateKey, agreementKey };
+}
+
 /** The halves of a member's keys that others may see. */
-export function publicKeysOf(
-  { privateKey, agreementKey }: MemberKeys,
-): { key: PublicJwk; agreement: AgreementJwk } {
-  return { key: parsePublicJwk(privateKey), agreement: parseAgreementJwk(agreementKey) };
+export async function publicKeysOf(
+  keys: MemberKeys,
+): Promise<{ key: PublicJwk; agreement: AgreementJwk }> {
+  if (areJwks(keys)) {
+    return {
+      key: parsePublicJwk(keys.privateKey),
+      agreement: parseAgreementJwk(keys.agreementKey),
+    };
+  }
+  const { privateKey, agreementKey } = keys;
+  return {
+    key: await exportPublicKey(privateKey.publicKey),
+    agreement: await exportAgreementKey(agreementKey.publicKey),
+  };
+}
+
+/**
+ * The key that a member signs with.
+ *
+ * @throws {TunnelError} `usage` when it is none
+ */
+export async function signingKeyOf(keys: MemberKeys): Promise<CryptoKey> {
+  return areJwks(keys) ? await importPrivateKey(keys.privateKey) : keys.privateKey.privateKey;
+}
+
+function staticKeyOf(keys: MemberKeys): Promise<StaticKey> {
+  return StaticKey.import(areJwks(keys) ? keys.agreementKey : keys.agreementKey.privateKey);
 }
 
 /**
@@ -63,8 +132,7 @@ export class Membership implements ChannelIdentity {
 
   /** @throws {TunnelError} `usage` when the keys are none */
   static async of(state: MemberState): Promise<Membership> {
-    const privateKey = await importPrivateKey(state.privateKey);
-    return new Membership(state, privateKey, await StaticKey.import(state.agreementKey));
+    return new Membership(state, await signingKeyOf(state), await staticKeyOf(state));
   }
 
   get state(): MemberState {
@@ -91,14 +159,18 @@ export class Membership implements ChannelIdentity {
    * @throws {TunnelError} `usage` when the keys are none
    */
   async replace(next: MemberState): Promise<void> {
-    const same = next.agreementKey.d === this.#state.agreementKey.d;
-    const privateKey = await importPrivateKey(next.privateKey);
+    const privateKey = await signingKeyOf(next);
     // A key that stays remembers what it has agreed on.
-    const key = same ? this.#key : await StaticKey.import(next.agreementKey);
+    const key = isSameAgreement(next, this.#state) ? this.#key : await staticKeyOf(next);
     this.#state = next;
     this.#privateKey = privateKey;
     this.#key = key;
   }
+}
+
+function isSameAgreement(one: MemberKeys, other: MemberKeys): boolean {
+  if (areJwks(one) && areJwks(other)) return one.agreementKey.d === other.agreementKey.d;
+  return one.agreementKey === other.agreementKey;
 }
 
 /**

@@ -5,14 +5,17 @@ import { delay } from "./deadline.ts";
 import type { LinkSource } from "./dialer.ts";
 import { toTunnelError, type TunnelError } from "./errors.ts";
 import { type Principal, type Role, unverified, type Verifier } from "./identity/credential.ts";
-import { importPrivateKey } from "./identity/keys.ts";
 import { makeProof, renewalSubject } from "./identity/proof.ts";
 import {
   checkIssued,
+  formOf,
   generateMemberKeys,
+  type MemberKeys,
   type Membership,
   type MemberState,
   publicKeysOf,
+  signingKeyOf,
+  stateOf,
 } from "./membership.ts";
 import type { Log } from "./log.ts";
 
@@ -114,12 +117,12 @@ export class Renewal {
     const { membership, role, name, verifier, links, audience, keep, log } = this.#options;
     const link = await links.link(LINK_TIMEOUT, signal);
     const before = membership.state;
-    const keys = rotating ? await generateMemberKeys() : before;
-    const { key, agreement } = publicKeysOf(keys);
+    const keys = rotating ? await generateMemberKeys(formOf(before)) : before;
+    const { key, agreement } = await publicKeysOf(keys);
     const nonce = await link.nonce(signal);
     const subject = renewalSubject(before.credential, key, agreement);
-    const prove = async ({ privateKey: jwk }: typeof keys) =>
-      makeProof({ privateKey: await importPrivateKey(jwk), nonce, audience, subject });
+    const prove = async (keys: MemberKeys) =>
+      makeProof({ privateKey: await signingKeyOf(keys), nonce, audience, subject });
     const credential = await link.renew({
       credential: before.credential,
       proof: await prove(before),
@@ -127,8 +130,7 @@ export class Renewal {
     }, signal);
     const expected = { role, name, key, agreement };
     const principal = await checkIssued(credential, verifier, expected, this.#now());
-    const { privateKey, agreementKey } = keys;
-    const next = { credential, privateKey, agreementKey };
+    const next = stateOf(keys, credential);
     await keep(next, before);
     await membership.replace(next);
     const until = instant(principal.expiresAt);

@@ -7,6 +7,7 @@ import { renewalOf } from "../tests/renewals.ts";
 import { TunnelError } from "./errors.ts";
 import { type Principal, unverified } from "./identity/credential.ts";
 import { type LogFields, SILENT } from "./log.ts";
+import { asJwks } from "./member/identity.ts";
 import { type MemberState, publicKeysOf } from "./membership.ts";
 
 const test = suite("renewals");
@@ -63,7 +64,7 @@ test("the store has every credential that was issued", async () => {
 test("rotated keys are the device's from then on; its channels go on, new dials find it", async () => {
   await using fleet = await startFleet();
   const member = await fleet.member("device", "x");
-  const before = { ...member.identity.state };
+  const before = asJwks(member.identity.state);
   const device = await fleet.device("x", { member });
   const operator = await fleet.operator();
   const dialer = await fleet.dialer(operator, once);
@@ -73,8 +74,8 @@ test("rotated keys are the device's from then on; its channels go on, new dials 
   };
   const channel = await dialer.dial("x", { port: 7 });
   const renewed = await renewalOf(fleet, member, device).rotate();
-  const after = member.identity.state;
-  assert.equal(publicKeysOf(after), { key: renewed.key, agreement: renewed.agreement });
+  const after = asJwks(member.identity.state);
+  assert.equal(await publicKeysOf(after), { key: renewed.key, agreement: renewed.agreement });
   assert.is.not(after.privateKey.d, before.privateKey.d);
   assert.is.not(after.agreementKey.d, before.agreementKey.d);
   await echo(channel);
@@ -85,7 +86,7 @@ test("rotated keys are the device's from then on; its channels go on, new dials 
   // Once more, from the keys that it has now.
   const again = await fleet.device("x", { member });
   await renewalOf(fleet, member, again).rotate();
-  assert.is.not(member.identity.state.privateKey.d, after.privateKey.d);
+  assert.is.not(asJwks(member.identity.state).privateKey.d, after.privateKey.d);
 });
 
 test("a rotation in the middle of a dial costs it another offer, no more", async () => {
@@ -123,7 +124,7 @@ test("a rotation in the middle of a dial costs it another offer, no more", async
 test("who pinned the key of before sees the change and may refuse it", async () => {
   await using fleet = await startFleet();
   const member = await fleet.member("device", "x");
-  const pinned = member.identity.state.agreementKey.x;
+  const pinned = asJwks(member.identity.state).agreementKey.x;
   const device = await fleet.device("x", { member });
   const dialer = await fleet.dialer(await fleet.operator(), {
     ...once,
@@ -137,7 +138,7 @@ test("who pinned the key of before sees the change and may refuse it", async () 
   await renewalOf(fleet, member, device).rotate();
   const error = await bounded("the dial", failureOf(dialer.dial("x", { port: 7 })));
   assert.is(error.code, "refused");
-  const changed = member.identity.state.agreementKey.x;
+  const changed = asJwks(member.identity.state).agreementKey.x;
   assert.match(error.message, `it is ${changed}, and ${pinned} was pinned`);
   await channel.write(Uint8Array.of(1));
   assert.equal([...(await channel.read())!], [1]);

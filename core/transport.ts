@@ -79,7 +79,7 @@ export interface RemoteAddress {
 
 /** A connection that carries streams. */
 export interface Session extends AsyncDisposable {
-  /** The name of the transport that made it: "quic", "websocket", "memory". */
+  /** The name of the transport that made it: "quic", "webtransport", "websocket", "memory". */
   readonly transport: string;
   readonly remote: RemoteAddress;
   /**
@@ -138,14 +138,18 @@ export interface ConnectOptions {
   replaces?: Session;
 }
 
-export interface ListenOptions {
+/** What a listener shows its clients, PEM. */
+export interface Certificate {
+  /** The chain. */
+  cert: string;
+  /** The first one's private key. */
+  key: string;
+}
+
+export interface ListenOptions extends Certificate {
   hostname: string;
   /** 0 picks a free port. */
   port: number;
-  /** The certificate chain, PEM. */
-  cert: string;
-  /** Its private key, PEM. */
-  key: string;
   limits?: Partial<Limits>;
 }
 
@@ -161,6 +165,8 @@ export interface Transport {
 export interface Listener extends AsyncIterable<Incoming>, AsyncDisposable {
   readonly transport: string;
   readonly address: RemoteAddress;
+  /** Shows another certificate to those who come from now on. Absent where the platform cannot. */
+  renew?(certificate: Certificate): void;
   /** Stops listening. Sessions already accepted live on. */
   close(): Promise<void>;
 }

@@ -6,9 +6,12 @@
  */
 
 import { createPrivateKey, X509Certificate } from "node:crypto";
+import { importPKCS8 } from "jose";
 import { describe, quote, TunnelError } from "../core/errors.ts";
+import { signHashes } from "../core/identity/certificate_hashes.ts";
 import { canonicalHost } from "../core/names.ts";
-import { readPrivate, withFileLock, writePrivate } from "./files.ts";
+import { withFileLock } from "./file_lock.ts";
+import { readPrivate, writePrivate } from "./files.ts";
 
 const DAY = 86_400_000;
 /** Milliseconds that must remain of a leaf for it to be used again: 7 days. */
@@ -57,6 +60,25 @@ export async function developmentCertificate(
     }
     return { cert: leaf.cert + root.cert, key: leaf.key, root: root.cert };
   });
+}
+
+/**
+ * What the kept root's key says of these chains, for browsers, which take hashes and no roots
+ * ({@linkcode signHashes}).
+ *
+ * @param options.now milliseconds since the epoch; default the clock
+ * @throws {TunnelError} `unavailable` when there is no root, or it is damaged
+ */
+export async function developmentHashes(
+  dir: string,
+  chains: readonly string[],
+  { now = Date.now() }: { now?: number } = {},
+): Promise<string> {
+  const path = `${dir}/root.pem`;
+  const root = await readPair(path);
+  if (!root) throw damaged(path);
+  const key = await importPKCS8(root.key, "ES256") as CryptoKey;
+  return await signHashes(chains, key, now);
 }
 
 /**

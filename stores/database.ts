@@ -2,7 +2,8 @@
 
 import { DatabaseSync, type StatementSync } from "node:sqlite";
 import { toTunnelError } from "../core/errors.ts";
-import { ensureDir, isOpenToOthers, parentOf, withFileLock } from "./files.ts";
+import { withFileLock } from "./file_lock.ts";
+import { ensureDir, isOpenToOthers, parentOf } from "./files.ts";
 import { migrate } from "./migrations.ts";
 
 /** Milliseconds a change waits for another process's change to finish. */

@@ -1,13 +1,13 @@
 /** Private files: readable by their owner alone, replaced whole or not at all. */
 
-import { withDeadline } from "../core/deadline.ts";
-import { toTunnelError, TunnelError } from "../core/errors.ts";
+import { mkdir, open, readFile, rename, rm, stat } from "node:fs/promises";
+import { platform } from "node:process";
+import { describe, TunnelError } from "../core/errors.ts";
 
 /** Bytes that a private file may have; the largest real one holds a certificate chain. */
 export const MAX_PRIVATE_FILE = 1024 * 1024;
-
-/** Milliseconds to wait for another process that holds a lock. */
-const LOCK_TIMEOUT = 10_000;
+/** Windows has no modes of files. */
+const HAS_MODES = platform !== "win32";
 
 /** What {@linkcode readPrivate} found. */
 export interface PrivateFile {
@@ -19,9 +19,9 @@ export interface PrivateFile {
 /** Makes a folder, and those above it, for the owner alone (0700). One that exists stays as it is. */
 export async function ensureDir(path: string): Promise<void> {
   try {
-    await Deno.mkdir(path, { recursive: true, mode: 0o700 });
+    await mkdir(path, { recursive: true, mode: 0o700 });
   } catch (cause) {
-    throw toTunnelError(cause, `make the folder ${path}`, "unavailable");
+    throw unavailable(cause, `make the folder ${path}`);
   }
 }
 
@@ -36,21 +36,23 @@ export async function writePrivate(path: string, text: string): Promise<void> {
   await ensureDir(dir);
   const temporary = `${path}.${crypto.randomUUID()}.tmp`;
   try {
-    const options = { write: true, createNew: true, mode: 0o600 };
-    using file = await Deno.open(temporary, options);
-    let rest = new TextEncoder().encode(text);
-    while (rest.length > 0) rest = rest.subarray(await file.write(rest));
-    await file.sync();
+    const file = await open(temporary, "wx", 0o600);
+    try {
+      await file.writeFile(text);
+      await file.sync();
+    } finally {
+      await file.close();
+    }
   } catch (cause) {
     await removeIfThere(temporary);
-    throw toTunnelError(cause, `write ${path}`, "unavailable");
+    throw unavailable(cause, `write ${path}`);
   }
   try {
-    await Deno.rename(temporary, path);
+    await rename(temporary, path);
     await syncDir(dir);
   } catch (cause) {
     await removeIfThere(temporary);
-    throw toTunnelError(cause, `write ${path}`, "unavailable");
+    throw unavailable(cause, `write ${path}`);
   }
 }
 
@@ -64,74 +66,56 @@ export async function writePrivate(path: string, text: string): Promise<void> {
 export async function readPrivate(path: string): Promise<PrivateFile | undefined> {
   const action = `read ${path}`;
   try {
-    const info = await Deno.stat(path);
-    if (!info.isFile || info.size > MAX_PRIVATE_FILE) {
-      const state = info.isFile ? `it has ${info.size} bytes` : "it is not a file";
+    const info = await stat(path);
+    if (!info.isFile() || info.size > MAX_PRIVATE_FILE) {
+      const state = info.isFile() ? `it has ${info.size} bytes` : "it is not a file";
       throw new TunnelError("unavailable", { action, state, remedy: "move it away" });
     }
-    const text = new TextDecoder("utf-8", { fatal: true }).decode(await Deno.readFile(path));
+    const text = new TextDecoder("utf-8", { fatal: true }).decode(await readFile(path));
     return isOpenToOthers(info)
       ? { text, warning: `${path} can be read by other users: chmod 600 ${path}` }
       : { text };
   } catch (cause) {
-    if (cause instanceof Deno.errors.NotFound) return undefined;
-    throw toTunnelError(cause, action, "unavailable");
+    if ((cause as { code?: string }).code === "ENOENT") return undefined;
+    throw unavailable(cause, action);
   }
 }
 
 /** Removes a file; one that is not there is no error. */
 export async function removeIfThere(path: string): Promise<void> {
   try {
-    await Deno.remove(path);
+    await rm(path, { force: true });
   } catch (cause) {
-    if (!(cause instanceof Deno.errors.NotFound)) {
-      throw toTunnelError(cause, `remove ${path}`, "unavailable");
-    }
+    throw unavailable(cause, `remove ${path}`);
   }
-}
-
-/**
- * Runs `work` while no other process, and nothing else in this one, holds the lock of that file. The
- * platform releases the lock of a process that dies.
- *
- * @throws {TunnelError} `timeout` after 10 seconds, or what `work` threw
- */
-export async function withFileLock<T>(path: string, work: () => Promise<T>): Promise<T> {
-  const action = `lock ${path}`;
-  await ensureDir(parentOf(path));
-  let file: Deno.FsFile;
-  try {
-    file = await Deno.open(path, { create: true, write: true, mode: 0o600 });
-  } catch (cause) {
-    throw toTunnelError(cause, action, "unavailable");
-  }
-  // Closing releases the lock, and one that is granted after the deadline too.
-  using _held = file;
-  await withDeadline(
-    { action, timeout: LOCK_TIMEOUT, remedy: "another process holds it: end that one" },
-    () => file.lock(true),
-  );
-  return await work();
 }
 
 /** Whether a platform with file modes lets others than the owner at a file. */
-export function isOpenToOthers(info: Deno.FileInfo): boolean {
-  return Deno.build.os !== "windows" && info.mode !== null && (info.mode & 0o077) !== 0;
+export function isOpenToOthers({ mode }: { mode: number | null }): boolean {
+  return HAS_MODES && mode !== null && (mode & 0o077) !== 0;
 }
 
 /** The folder of a file, by either separator Windows takes. */
 export function parentOf(path: string): string {
-  const at = Math.max(
-    path.lastIndexOf("/"),
-    Deno.build.os === "windows" ? path.lastIndexOf("\\") : -1,
-  );
+  const at = Math.max(path.lastIndexOf("/"), HAS_MODES ? -1 : path.lastIndexOf("\\"));
   return at < 0 ? "." : path.slice(0, at) || "/";
 }
 
 /** Makes a rename last through a loss of power. */
 async function syncDir(path: string): Promise<void> {
   // Windows opens no folders, and makes renames last by itself.
-  if (Deno.build.os === "windows") return;
-  using dir = await Deno.open(path, { read: true });
-  await dir.sync();
+  if (!HAS_MODES) return;
+  const dir = await open(path, "r");
+  try {
+    await dir.sync();
+  } finally {
+    await dir.close();
+  }
+}
+
+/** The system's own words: `permission denied` of `EACCES: permission denied, open '/a'`. */
+function unavailable(cause: unknown, action: string): TunnelError {
+  if (cause instanceof TunnelError) return cause;
+  const state = describe(cause).replace(/^E[A-Z]+: /, "").replace(/, [a-z]+ '.*'$/, "");
+  return new TunnelError("unavailable", { action, state, cause });
 }

@@ -8,9 +8,9 @@ import {
   parentOf,
   readPrivate,
   removeIfThere,
-  withFileLock,
   writePrivate,
 } from "./files.ts";
+import { withFileLock } from "./file_lock.ts";
 
 const test = suite("private files");
 const hasModes = Deno.build.os !== "windows";
@@ -106,7 +106,9 @@ test("what is no text file of reasonable size is refused", async () => {
 test("a file in the place of a folder is reported", async () => {
   const base = newDir();
   await writePrivate(base, "x");
-  assert.is((await failure(() => ensureDir(`${base}/below`))).code, "unavailable");
+  const error = await failure(() => ensureDir(`${base}/below`));
+  assert.is(error.code, "unavailable");
+  assert.is(error.message, `make the folder ${base}/below: not a directory`);
 });
 
 test("removing is done or need not be", async () => {

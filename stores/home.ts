@@ -14,29 +14,16 @@ import * as v from "valibot";
 import { toTunnelError, TunnelError } from "../core/errors.ts";
 import { Authority } from "../core/identity/credential.ts";
 import { PrivateAgreementJwk, PrivateJwk, PublicJwk } from "../core/identity/keys.ts";
+import type { JwkIdentity } from "../core/member/identity.ts";
 import type { Store } from "../core/store.ts";
-import { readPrivate, removeIfThere, withFileLock, writePrivate } from "./files.ts";
+import { withFileLock } from "./file_lock.ts";
+import { removeIfThere, writePrivate } from "./files.ts";
+import { readJson, writeJson } from "./json_files.ts";
+import { MemberFiles } from "./member_files.ts";
 import { SqliteStore } from "./sqlite.ts";
 
-const IdentityForm = v.object({
-  role: v.picklist(["device", "operator"]),
-  name: v.string(),
-  /** `tunnel://host:port` */
-  relay: v.string(),
-  /** The relay's root certificate, PEM, where it is not one that everybody trusts. */
-  root: v.optional(v.string()),
-  /** The fleet authority's public key. */
-  authority: PublicJwk,
-  credential: v.string(),
-  privateKey: PrivateJwk,
-  /** For the handshake of channels. */
-  agreementKey: PrivateAgreementJwk,
-  /** `hashSecret` of the join string by which it came; none where it was signed elsewhere. */
-  joinedBy: v.optional(v.string()),
-});
-
-/** What a member keeps. */
-export type Identity = v.InferOutput<typeof IdentityForm>;
+/** What a member of a home keeps. */
+export type Identity = JwkIdentity;
 
 const PendingForm = v.object({
   role: v.picklist(["device", "operator"]),
@@ -74,7 +61,12 @@ const PinsForm = v.pipe(
 
 /** A home folder; nothing in it is made before it is needed. */
 export class Home {
-  constructor(readonly path: string) {}
+  /** The identities of the devices and of the operator on this machine. */
+  readonly members: MemberFiles;
+
+  constructor(readonly path: string) {
+    this.members = new MemberFiles(path, { lock: withFileLock });
+  }
 
   /** The folder of the user, as the system names it. */
   static default(env: (name: string) => string | undefined): Home {
@@ -111,7 +103,7 @@ export class Home {
 
   /** The fleet authority; undefined when none was made in this home. */
   async authority(): Promise<Authority | undefined> {
-    const kept = await this.#read(this.#authorityPath, PrivateJwk);
+    const kept = await readJson(this.#authorityPath, PrivateJwk);
     return kept && await Authority.import(kept.value);
   }
 
@@ -133,45 +125,11 @@ export class Home {
   }
 
   async relayEndpoint(): Promise<RelayEndpoint | undefined> {
-    return (await this.#read(`${this.path}/relay/endpoint.json`, EndpointForm))?.value;
+    return (await readJson(`${this.path}/relay/endpoint.json`, EndpointForm))?.value;
   }
 
   async saveRelayEndpoint(endpoint: RelayEndpoint): Promise<void> {
     await writePrivate(`${this.path}/relay/endpoint.json`, JSON.stringify(endpoint));
-  }
-
-  /**
-   * @param name a device's ID; an operator's home has one identity, whatever its name
-   * @returns with a warning when other users of this machine can read it
-   */
-  async identity(
-    role: Identity["role"],
-    name: string | undefined,
-  ): Promise<{ value: Identity; warning?: string } | undefined> {
-    return await this.#read(this.#identityPath(role, name), IdentityForm);
-  }
-
-  async saveIdentity(identity: Identity): Promise<void> {
-    const path = this.#identityPath(identity.role, identity.name);
-    await withFileLock(`${path}.lock`, () => writeJson(path, identity));
-  }
-
-  /**
-   * Puts new keys and a new credential in the place of those before. When these are not kept any
-   * more, because another process has changed the home, nothing is written and the result is false.
-   */
-  async renewIdentity(
-    { role, name }: { role: Identity["role"]; name: string },
-    before: string,
-    next: Pick<Identity, "credential" | "privateKey" | "agreementKey">,
-  ): Promise<boolean> {
-    const path = this.#identityPath(role, name);
-    return await withFileLock(`${path}.lock`, async () => {
-      const kept = (await this.#read(path, IdentityForm))?.value;
-      if (kept?.credential !== before) return false;
-      await writeJson(path, { ...kept, ...next });
-      return true;
-    });
   }
 
   /** The file by which a running device is asked to rotate its keys; see `rotation.ts`. */
@@ -180,7 +138,7 @@ export class Home {
   }
 
   async pending(role: Identity["role"], name: string): Promise<Pending | undefined> {
-    return (await this.#read(this.#pendingPath(role, name), PendingForm))?.value;
+    return (await readJson(this.#pendingPath(role, name), PendingForm))?.value;
   }
 
   async savePending(pending: Pending): Promise<void> {
@@ -193,7 +151,7 @@ export class Home {
 
   /** Which transport last reached each relay, as far as it is remembered. */
   async transports(): Promise<v.InferOutput<typeof TransportsForm>> {
-    return (await this.#read(this.#transportsPath, TransportsForm))?.value ?? {};
+    return (await readJson(this.#transportsPath, TransportsForm))?.value ?? {};
   }
 
   async saveTransports(transports: v.InferOutput<typeof TransportsForm>): Promise<void> {
@@ -208,7 +166,7 @@ export class Home {
   /** The fingerprint that is pinned for a device: from before, or this one from now on. */
   async pin(device: string, fingerprint: string): Promise<string> {
     return await withFileLock(`${this.pinsPath}.lock`, async () => {
-      const pins = (await this.#read(this.pinsPath, PinsForm))?.value ?? new Map<string, string>();
+      const pins = (await readJson(this.pinsPath, PinsForm))?.value ?? new Map<string, string>();
       const pinned = pins.get(device);
       if (pinned !== undefined) return pinned;
       const text = JSON.stringify(Object.fromEntries(pins.set(device, fingerprint)), null, 2);
@@ -232,30 +190,4 @@ export class Home {
   #pendingPath(role: Identity["role"], name: string): string {
     return `${this.path}/pending/${role}-${name}.json`;
   }
-
-  #identityPath(role: Identity["role"], name: string | undefined): string {
-    return role === "device" ? `${this.path}/devices/${name}.json` : `${this.path}/operator.json`;
-  }
-
-  async #read<S extends v.GenericSchema>(
-    path: string,
-    schema: S,
-  ): Promise<{ value: v.InferOutput<S>; warning?: string } | undefined> {
-    const file = await readPrivate(path);
-    if (file === undefined) return undefined;
-    try {
-      return { value: v.parse(schema, JSON.parse(file.text)), warning: file.warning };
-    } catch {
-      // The cause would quote the file, which may hold a private key.
-      throw new TunnelError("unavailable", {
-        action: `read ${path}`,
-        state: "the file is damaged",
-        remedy: "restore it from a backup, or remove it and join again",
-      });
-    }
-  }
-}
-
-async function writeJson(path: string, value: unknown): Promise<void> {
-  await writePrivate(path, `${JSON.stringify(value, null, 2)}\n`);
 }

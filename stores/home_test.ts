@@ -15,37 +15,37 @@ test("a renewed identity takes the place of the one it renews, and keeps the res
   await using dir = await tempDir();
   const home = new Home(dir.path);
   const before = await newIdentity("first");
-  await home.saveIdentity(before);
+  await home.members.save(before);
   const next = { credential: "second", ...await generateMemberKeys() };
-  assert.is(await home.renewIdentity(before, "first", next), true);
-  assert.equal((await home.identity("device", "x"))?.value, { ...before, ...next });
+  assert.is(await home.members.replace(before, "first", next), true);
+  assert.equal((await home.members.read("device", "x"))?.value, { ...before, ...next });
 });
 
 test("what another process has put there meanwhile is left alone", async () => {
   await using dir = await tempDir();
   const home = new Home(dir.path);
   const before = await newIdentity("first");
-  assert.is(await home.renewIdentity(before, "first", before), false);
-  assert.is(await home.identity("device", "x"), undefined);
+  assert.is(await home.members.replace(before, "first", before), false);
+  assert.is(await home.members.read("device", "x"), undefined);
   const other = await newIdentity("other");
-  await home.saveIdentity(other);
+  await home.members.save(other);
   const next = { credential: "second", ...await generateMemberKeys() };
-  assert.is(await home.renewIdentity(before, "first", next), false);
-  assert.equal((await home.identity("device", "x"))?.value, other);
+  assert.is(await home.members.replace(before, "first", next), false);
+  assert.equal((await home.members.read("device", "x"))?.value, other);
 });
 
 test("of two renewals of one identity at once the second leaves the first", async () => {
   await using dir = await tempDir();
   const home = new Home(dir.path);
   const before = await newIdentity("first");
-  await home.saveIdentity(before);
+  await home.members.save(before);
   const next = await Promise.all(["a", "b"].map(async (credential) => ({
     credential,
     ...await generateMemberKeys(),
   })));
-  const kept = await Promise.all(next.map((one) => home.renewIdentity(before, "first", one)));
+  const kept = await Promise.all(next.map((one) => home.members.replace(before, "first", one)));
   assert.equal(kept.toSorted(), [false, true]);
-  const { value } = (await home.identity("device", "x"))!;
+  const { value } = (await home.members.read("device", "x"))!;
   assert.is(value.credential, next[kept.indexOf(true)]!.credential);
 });
 

@@ -16,7 +16,8 @@ import {
   refused,
   seen,
 } from "../tests/store_fixture.ts";
-import { parentOf, withFileLock } from "./files.ts";
+import { withFileLock } from "./file_lock.ts";
+import { parentOf } from "./files.ts";
 import { SqliteStore } from "./sqlite.ts";
 
 const test = suite("SqliteStore");

@@ -8,6 +8,7 @@
  */
 
 import { connect as connectTcp, type Socket } from "node:net";
+import { concat } from "../core/bytes.ts";
 import { MessageStream } from "../core/control_stream.ts";
 import { Challenge, SignedIn } from "../core/control.ts";
 import { delay } from "../core/deadline.ts";
@@ -22,6 +23,10 @@ import { joinSubject, makeProof } from "../core/identity/proof.ts";
 import type { Stream } from "../core/transport.ts";
 import { ALPN } from "../transports/quic.ts";
 import { websocket } from "../transports/websocket/transport.ts";
+import { openSession } from "../transports/webtransport/client.ts";
+import { FrameType } from "../transports/webtransport/frame.ts";
+import { ALPN as HTTP3 } from "../transports/webtransport/transport.ts";
+import { encodeVarint } from "../transports/webtransport/varint.ts";
 import { Random } from "./random.ts";
 
 /** What the process is told, as JSON in ATTACK. */
@@ -88,6 +93,32 @@ const ATTACKS: Readonly<Record<string, Attack>> = {
       await guess(await accept(conn), attacker);
       await conn.closed;
     }),
+  "http3 silent": (attacker) => overQuic(attacker, async (conn) => void await conn.closed, HTTP3),
+  "http3 streams": (attacker) =>
+    overQuic(attacker, async (conn) => {
+      // They say that they are of a session that never comes.
+      const early = concat([encodeVarint(FrameType.webTransport), encodeVarint(0)]);
+      const stall = async () => {
+        const stream = await conn.createBidirectionalStream({ waitUntilAvailable: true });
+        await stream.writable.getWriter().write(concat([early, new Uint8Array(STALL)]));
+        await conn.closed;
+      };
+      await Promise.all(Array.from({ length: STREAMS }, stall));
+    }, HTTP3),
+  "http3 datagrams": (attacker) =>
+    overQuic(attacker, async (conn) => {
+      for (let i = 0; i < PACKETS; i++) await conn.sendDatagram(new Uint8Array(1_000));
+      await conn.closed;
+    }, HTTP3),
+  "webtransport streams": (attacker) =>
+    overQuic(attacker, async (conn) => {
+      const session = await openSession(conn, { authority: attacker.hostname });
+      const stall = async () => {
+        await (await session.openStream()).writable.getWriter().write(new Uint8Array(STALL));
+        await session.closed;
+      };
+      await Promise.all(Array.from({ length: STREAMS }, stall));
+    }, HTTP3),
   "udp garbage": async ({ from, random, hostname, port }) => {
     const socket = Deno.listenDatagram({ hostname: from, port: 0, transport: "udp" });
     try {
@@ -152,6 +183,7 @@ async function run(attack: Attack, attacker: Attacker, stop: AbortSignal, count:
 async function overQuic(
   { from, hostname, port, root }: Attacker,
   work: (conn: Deno.QuicConn) => Promise<void>,
+  alpn = ALPN,
 ): Promise<void> {
   const endpoint = new Deno.QuicEndpoint({ hostname: from, port: 0 });
   try {
@@ -159,7 +191,7 @@ async function overQuic(
       hostname,
       port,
       endpoint,
-      alpnProtocols: [ALPN],
+      alpnProtocols: [alpn],
       caCerts: [root],
       maxIdleTimeout: PATIENCE,
       keepAliveInterval: 2_000,

@@ -95,7 +95,7 @@ test("6 minutes: a device that is behind the relay takes no renewal, and says wh
 test("a request may be 5 minutes ahead of the authority, and not 6", async () => {
   const keys = await generateMemberKeys();
   const privateKey = await importPrivateKey(keys.privateKey);
-  const who = { role: "device", name: "x", ...publicKeysOf(keys), privateKey } as const;
+  const who = { role: "device", name: "x", ...await publicKeysOf(keys), privateKey } as const;
   await readRequest(await makeRequest({ ...who, now: at(5) }), NOW);
   const error = await failureOf(readRequest(await makeRequest({ ...who, now: at(6) }), NOW));
   assert.match(error.message, /set the clocks/);

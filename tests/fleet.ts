@@ -9,7 +9,8 @@ import type { Duplex } from "../core/duplex.ts";
 import { openLink, type SessionConnector } from "../core/endpoint.ts";
 import { Authority, type Role, Verifier } from "../core/identity/credential.ts";
 import { newSecret } from "../core/identity/join.ts";
-import type { Claim, Link } from "../core/link.ts";
+import type { Link } from "../core/link.ts";
+import type { Claim } from "../core/sign_in.ts";
 import { type Log, SILENT } from "../core/log.ts";
 import { generateMemberKeys, Membership, publicKeysOf } from "../core/membership.ts";
 import { Metrics } from "../core/metrics.ts";
@@ -114,7 +115,6 @@ export async function startFleet(
       return session;
     },
     improve: () => Promise.resolve(undefined),
-    remake: () => Promise.reject(new Error("no session of memory is ever outgrown")),
   };
   const operators = new Set<string>();
   const give = async (name: string, wanted: MemberSetup["grants"]) => {
@@ -129,7 +129,7 @@ export async function startFleet(
   const member: Fleet["member"] = async (role, name, { grants, ...times } = {}) => {
     if (role === "operator") await give(name, grants);
     const keys = await generateMemberKeys();
-    const { key: holder, agreement } = publicKeysOf(keys);
+    const { key: holder, agreement } = await publicKeysOf(keys);
     const { token } = await authority.issue({ role, name, holder, agreement, ...times });
     const identity = await Membership.of({ credential: token, ...keys });
     return { claim: identity.claim(), identity };

@@ -9,6 +9,7 @@ import { Channel } from "../core/channel/channel.ts";
 import { Path } from "../core/channel/path.ts";
 import { dataHeader, encodeAck, encodeDone, encodeFin } from "../core/channel/record.ts";
 import { Answer, Challenge, Dial, Offer, SignedIn, SignIn } from "../core/control.ts";
+import { readHashes } from "../core/identity/certificate_hashes.ts";
 import { Verifier } from "../core/identity/credential.ts";
 import { dialDigest, dialId, helloDigest, makeDecision } from "../core/identity/decision.ts";
 import { importPrivateKey, parsePublicJwk, thumbprint } from "../core/identity/keys.ts";
@@ -16,6 +17,7 @@ import { makeProof, verifyProof } from "../core/identity/proof.ts";
 import { keysFingerprint, makeRequest, readRequest } from "../core/identity/request.ts";
 import { decodeSigned, encodeSigned } from "../core/identity/signed.ts";
 import { decodeMessage, encodeMessage, MAX_GREETING } from "../core/message.ts";
+import { derToPem } from "../core/identity/pem.ts";
 import { BlockReader } from "../core/block_reader.ts";
 import { ByteWriter } from "../core/byte_writer.ts";
 import { derive } from "../core/channel/tickets.ts";
@@ -25,6 +27,12 @@ import type { Stream } from "../core/transport.ts";
 import { encodeFrame, Opcode } from "../transports/websocket/frame.ts";
 import { acceptFor, answerRequest, upgradeRequest } from "../transports/websocket/handshake.ts";
 import { parseRequest } from "../transports/websocket/http.ts";
+import { CapsuleReader, encodeClose } from "../transports/webtransport/capsule.ts";
+import * as http3 from "../transports/webtransport/frame.ts";
+import { decodeFields, encodeFields } from "../transports/webtransport/qpack.ts";
+import { DRAFT_RESPONSE, judge, sessionRequest } from "../transports/webtransport/request.ts";
+import { encodeSettings, ownSettings } from "../transports/webtransport/settings.ts";
+import { encodeVarint } from "../transports/webtransport/varint.ts";
 import { Batch } from "../transports/websocket/mux/batch.ts";
 import { Flag, FrameType } from "../transports/websocket/mux/frame.ts";
 import { bounded } from "./bounded.ts";
@@ -192,6 +200,40 @@ test("the signed string is what its parts make, and is read as such", () => {
   const parts = { credential: credential!, authority, relay };
   assert.is(signed, encodeSigned(parts));
   assert.equal(decodeSigned(signed!), { ...parts, root: undefined });
+});
+
+test("the frames of WebTransport", () => {
+  const { FrameType, StreamType, encodeFrame } = http3;
+  const settings = encodeFrame(FrameType.settings, encodeSettings(ownSettings()));
+  const control = concat([encodeVarint(StreamType.control), settings]);
+  assert.is(example("control stream").hex, toHex(control));
+  const request = sessionRequest("relay.example.com:4433");
+  const answer = [[":status", "200"], DRAFT_RESPONSE] as const;
+  for (
+    const [name, fields] of [["request for a session", request], [
+      "response to it",
+      answer,
+    ]] as const
+  ) {
+    const section = encodeFields(fields);
+    assert.is(example(name).hex, toHex(encodeFrame(FrameType.headers, section)));
+    assert.equal(decodeFields(section), fields);
+  }
+  assert.equal(judge(request, { allowsOrigin: () => false }), { status: 200, isSession: true });
+  const beginning = concat([encodeVarint(FrameType.webTransport), encodeVarint(0)]);
+  assert.is(example("beginning of a stream").hex, toHex(beginning));
+  const info = { code: 2, reason: "the relay is shutting down" };
+  const capsule = encodeClose(info);
+  assert.is(example("close of a session").hex, toHex(encodeFrame(FrameType.data, capsule)));
+  assert.equal(new CapsuleReader().take(capsule), info);
+});
+
+test("the hashes of certificates are read with the root", async () => {
+  const { root, hash, iat, statement } = fields("certificate hashes");
+  const pem = derToPem(base64url.decode(root!));
+  assert.equal(await readHashes(statement!, [pem]), [base64url.decode(hash!)]);
+  const claims = JSON.parse(new TextDecoder().decode(base64url.decode(statement!.split(".")[1]!)));
+  assert.equal(claims, { hashes: [hash], iat: Number(iat) });
 });
 
 /** The example's handshake, run anew. */

@@ -39,7 +39,7 @@ export async function requestOf(
   rotating: boolean,
 ): Promise<RenewRequest> {
   const keys = rotating ? await generateMemberKeys() : state;
-  const { key, agreement } = publicKeysOf(keys);
+  const { key, agreement } = await publicKeysOf(keys);
   const subject = renewalSubject(state.credential, key, agreement);
   const audience = audienceOf(fleet.url);
   const prove = async ({ privateKey }: typeof keys) =>

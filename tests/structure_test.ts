@@ -41,6 +41,27 @@ test("core/ uses web-platform APIs alone", async () => {
   assert.equal(wrong, []);
 });
 
+test("what browsers run of transports/ names no runtime, nor does what it imports", async () => {
+  const pending = ["platform.ts", "well_known.ts"].map((name) => `transports/webtransport/${name}`);
+  const seen = new Set(pending);
+  const wrong: string[] = [];
+  for (let path; (path = pending.pop());) {
+    const source = await Deno.readTextFile(new URL(path, ROOT));
+    const specifiers = imports(source);
+    if (specifiers.some((name) => name.startsWith("node:")) || /\bDeno\./.test(source)) {
+      wrong.push(path);
+    }
+    for (const specifier of specifiers.filter((name) => name.startsWith("."))) {
+      const { pathname } = new URL(specifier, new URL(path, ROOT));
+      const next = pathname.slice(ROOT.pathname.length);
+      if (!seen.has(next)) pending.push(next);
+      seen.add(next);
+    }
+  }
+  assert.ok(seen.size > 5);
+  assert.equal(wrong, []);
+});
+
 test("the dependencies are pinned", async () => {
   const { dependencies, devDependencies } = JSON.parse(
     await Deno.readTextFile(new URL("package.json", ROOT)),

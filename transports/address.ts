@@ -10,10 +10,16 @@ export function portOf(url: URL): number {
   return url.port === "" ? 443 : Number(url.port);
 }
 
+/** `::1` for `[::1]`. */
+export function withoutBrackets(hostname: string): string {
+  return hostname.replace(/^\[(.*)\]$/, "$1");
+}
+
 /** What a failed bind means, in words that name the port and what to do. */
 export function bindError(cause: unknown, protocol: string, host: string, port: number) {
   const action = `listen on ${protocol} ${host}:${port}`;
-  if (cause instanceof Deno.errors.AddrInUse) {
+  const { name } = cause as { name?: string };
+  if (name === "AddrInUse") {
     const state = "another program uses this port";
     return new TunnelError("unavailable", {
       action,
@@ -22,7 +28,7 @@ export function bindError(cause: unknown, protocol: string, host: string, port: 
       cause,
     });
   }
-  if (cause instanceof Deno.errors.PermissionDenied) {
+  if (name === "PermissionDenied") {
     return new TunnelError("unavailable", {
       action,
       state: "this user may not bind this port",
@@ -33,6 +39,9 @@ export function bindError(cause: unknown, protocol: string, host: string, port: 
   const remedy = "choose an address of this machine: --listen";
   return new TunnelError("unavailable", { action, state: describe(cause), remedy, cause });
 }
+
+/** Why the others of a race are given up: one for all, because an error is not made for nothing. */
+const OVER = new Error("another attempt was faster, or all of them were given up");
 
 /** What {@linkcode staggered} may be told. */
 export interface StaggerOptions<T> {
@@ -67,7 +76,7 @@ export async function staggered<A, T>(
     if (over) return;
     over = true;
     settle();
-    race.abort();
+    race.abort(OVER);
   };
   const start = () => {
     clearTimeout(timer);

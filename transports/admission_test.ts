@@ -2,20 +2,23 @@
 
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
+import { delay } from "../core/deadline.ts";
 import { TunnelError } from "../core/errors.ts";
 import type { Incoming, Listener, RemoteAddress, Session } from "../core/transport.ts";
 import { bounded } from "../tests/bounded.ts";
 import { failureOf } from "../tests/failure.ts";
 import { testGround } from "../tests/network_fixture.ts";
-import { ALPN, quic } from "./quic.ts";
+import { ALPN, quic, quicProtocol } from "./quic.ts";
+import { connectQuic, listenQuic } from "./quic_endpoint.ts";
 import { websocket } from "./websocket/transport.ts";
+import { webtransportProtocol, webtransportTransport } from "./webtransport/transport.ts";
 
 const test = suite("admission by address");
 const { cert, key, root } = await testGround();
 const PROBE = Uint8Array.of(0, 0, 0, 0, 9);
 const localhost = { hostname: "127.0.0.1", port: 0, cert, key };
 
-for (const transport of [quic, websocket]) {
+for (const transport of [quic, webtransportTransport(), websocket]) {
   test(`an address is judged before the handshake, and may be turned away (${transport.name})`, async () => {
     await using listener = await transport.listen(localhost);
     const connecting = failureOf(transport.connect(urlOf(listener), { caCerts: [root] }));
@@ -78,6 +81,60 @@ test("a member's probe comes back, anything else of its ends the session (quic)"
   await client.sendDatagram(new Uint8Array(100));
   assert.is((await bounded("the client", client.closed)).closeCode, 4);
   assert.is((await session.closed).code, 4);
+});
+
+test("one port takes both protocols of QUIC, and nobody else's", async () => {
+  const protocols = [quicProtocol, webtransportProtocol()] as const;
+  await using listener = listenQuic(localhost, protocols);
+  for (const protocol of protocols) {
+    const connecting = connectQuic(protocol, urlOf(listener), { caCerts: [root] });
+    const session = await (await first(listener)).accept();
+    assert.is(session.transport, protocol.transport);
+    const client = await bounded("the client", connecting);
+    client.close({ code: 2, reason: "enough" });
+    assert.is((await bounded("the end", session.closed)).code, 2);
+  }
+  const stranger = { ...quicProtocol, alpn: "h3-29" };
+  const connecting = failureOf(connectQuic(stranger, urlOf(listener), { caCerts: [root] }));
+  const accepting = failureOf((await first(listener)).accept());
+  assert.is((await bounded("the stranger", connecting)).code, "unreachable");
+  assert.is((await bounded("the accept", accepting)).code, "protocol");
+});
+
+test("a unidirectional stream ends the session: only HTTP/3 has a use for one (quic)", async () => {
+  await using listener = listenQuic(localhost, [quicProtocol, webtransportProtocol()]);
+  const connecting = Deno.connectQuic({
+    hostname: "127.0.0.1",
+    port: listener.address.port,
+    alpnProtocols: [ALPN],
+    caCerts: [root],
+  });
+  const session = await (await first(listener)).accept();
+  const client = await connecting;
+  const writer = (await client.createUnidirectionalStream()).getWriter();
+  await writer.write(new Uint8Array(100));
+  assert.is((await bounded("the client", client.closed)).closeCode, 4);
+  assert.is((await session.closed).code, 4);
+});
+
+test("a silent client is kept alive by the relay (webtransport)", async () => {
+  const limits = { keepAlive: 200, idleTimeout: 3_000 };
+  await using listener = await webtransportTransport().listen({ ...localhost, limits });
+  const silent = connectQuic(webtransportProtocol(), urlOf(listener), {
+    caCerts: [root],
+    limits: { keepAlive: 60_000, idleTimeout: 30_000 },
+  });
+  const session = await (await first(listener)).accept();
+  const client = await bounded("the client", silent);
+  // An idle timeout later it is still there: what is waited for here is that nothing happens.
+  await delay(3_500);
+  const stream = await client.openStream();
+  const writer = stream.writable.getWriter();
+  await writer.write(new Uint8Array(1));
+  const { value } = await bounded("a stream", session.incoming.getReader().read());
+  assert.is((await value!.readable.getReader().read()).value?.length, 1);
+  client.close();
+  await bounded("the end", session.closed);
 });
 
 test.run();

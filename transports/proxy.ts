@@ -1,14 +1,8 @@
-/** HTTP CONNECT proxies (RFC 9110, section 9.3.6): which one to take, and the way through it. */
+/** Which HTTP CONNECT proxy to take (RFC 9110, section 9.3.6), if any. */
 
-import { describe, toTunnelError, TunnelError } from "../core/errors.ts";
-import { withDeadline } from "../core/deadline.ts";
-import { portOf } from "./address.ts";
+import { TunnelError } from "../core/errors.ts";
+import { portOf, withoutBrackets } from "./address.ts";
 import { matchesNoProxy } from "./no_proxy.ts";
-import { formatHead, parseResponse, readHead } from "./websocket/http.ts";
-import { closeConn, connectTcp, withoutBrackets } from "./websocket/tcp.ts";
-
-/** Milliseconds until a proxy must have answered. */
-const PROXY_TIMEOUT = 10_000;
 
 export interface ProxyOptions {
   /** The caller's own choice; the environment is not asked then. */
@@ -34,65 +28,16 @@ export function proxyFor(target: URL, options: ProxyOptions = {}): URL | undefin
 }
 
 /**
- * A TCP connection to `host:port` by way of the proxy, with Basic authentication (RFC 7617) when
- * its URL names a user.
+ * A proxy as a program names it.
  *
- * @throws {TunnelError} `unreachable` when the proxy does not answer or says no, `usage` when its
- * URL is unfit, `timeout` after 10 s, or the signal's reason; never with the password in it
+ * @throws {TunnelError} `usage` when it is not an `http://` URL
  */
-export async function connectThroughProxy(
-  proxy: URL,
-  host: string,
-  port: number,
-  signal?: AbortSignal,
-): Promise<Deno.TcpConn> {
-  const action = `connect ${host}:${port} through the proxy ${proxy.host}`;
-  const request = connectRequest(parseProxy(proxy, "the proxy given"), `${host}:${port}`);
-  const remedy = "check the proxy's address, and that it is up";
-  return await withDeadline({ action, timeout: PROXY_TIMEOUT, signal, remedy }, async (signal) => {
-    const conn = await connectTcp(proxy.hostname, Number(proxy.port) || 80, signal)
-      .catch((cause) => Promise.reject(toTunnelError(cause, action, "unreachable").during(action)));
-    // It stays on, so that a connection that comes at the last moment is not left behind: the signal
-    // is this call's own.
-    signal.addEventListener("abort", () => closeConn(conn), { once: true });
-    try {
-      if (signal.aborted) throw signal.reason;
-      for (let at = 0; at < request.length;) at += await conn.write(request.subarray(at));
-      const { text, rest } = await readHead(conn);
-      const { status } = parseResponse(text);
-      if (status < 200 || status > 299) throw refusedBy(status, action, proxy.username !== "");
-      // A TLS server waits for its client, so these bytes are not the target's.
-      if (rest.length > 0) throw unreachable(action, "it sent more than an answer", remedy);
-      return conn;
-    } catch (cause) {
-      closeConn(conn);
-      if (cause instanceof TunnelError && cause.code === "unreachable") throw cause;
-      throw unreachable(action, describe(cause), remedy, cause);
-    }
-  });
+export function parseProxyUrl(proxy: URL | string | undefined): URL | undefined {
+  return proxy === undefined ? undefined : parseProxy(proxy, "the proxy given");
 }
 
-function connectRequest(proxy: URL, authority: string): Uint8Array {
-  const fields: [string, string][] = [["Host", authority]];
-  if (proxy.username !== "" || proxy.password !== "") {
-    fields.push(["Proxy-Authorization", `Basic ${credentials(proxy)}`]);
-  }
-  return new TextEncoder().encode(formatHead(`CONNECT ${authority} HTTP/1.1`, fields));
-}
-
-function credentials(proxy: URL): string {
-  let user: string, password: string;
-  try {
-    [user, password] = [decodeURIComponent(proxy.username), decodeURIComponent(proxy.password)];
-  } catch {
-    // The cause would quote what must stay secret.
-    throw badProxy(`its user or password`, "is not percent-encoded UTF-8", "encode % as %25");
-  }
-  if (user.includes(":")) throw badProxy("its user name", "has a colon", "RFC 7617 allows none");
-  return btoa(String.fromCharCode(...new TextEncoder().encode(`${user}:${password}`)));
-}
-
-function parseProxy(value: URL | string, source: string): URL {
+/** @throws {TunnelError} `usage` when it is not an `http://` URL; never with the URL in it */
+export function parseProxy(value: URL | string, source: string): URL {
   let url: URL;
   try {
     // The variables are often set to a bare host:port.
@@ -112,19 +57,7 @@ function parseProxy(value: URL | string, source: string): URL {
   return url;
 }
 
-function refusedBy(status: number, action: string, authenticated: boolean): TunnelError {
-  if (status !== 407) {
-    return unreachable(action, `it answered ${status}`, "ask its operator to allow this target");
-  }
-  return authenticated
-    ? unreachable(action, "it does not accept this user and password (407)", "correct them")
-    : unreachable(action, "it asks for a user (407)", "use http://user:password@host:port");
-}
-
-function unreachable(action: string, state: string, remedy: string, cause?: unknown) {
-  return new TunnelError("unreachable", { action, state, remedy, cause });
-}
-
-function badProxy(what: string, state: string, remedy: string): TunnelError {
+/** The error for a proxy that cannot be meant. */
+export function badProxy(what: string, state: string, remedy: string): TunnelError {
   return new TunnelError("usage", { action: "choose a proxy", state: `${what} ${state}`, remedy });
 }

@@ -3,9 +3,11 @@ import * as assert from "uvu/assert";
 import { TunnelError } from "../core/errors.ts";
 import { bounded, serveEcho } from "../tests/conformance.ts";
 import { testGround } from "../tests/network_fixture.ts";
-import { connectThroughProxy, proxyFor } from "./proxy.ts";
+import { proxyFor } from "./proxy.ts";
+import { connectThroughProxy } from "./proxy_connect.ts";
 import { readHead } from "./websocket/http.ts";
-import { connectTcp } from "./websocket/tcp.ts";
+import { connectTcp } from "./websocket/sockets_deno.ts";
+import { websocket as nodeWebsocket } from "./websocket/node.ts";
 import { websocketTransport } from "./websocket/transport.ts";
 
 const test = suite("proxy");
@@ -41,33 +43,36 @@ test("proxies that are not http:// are a usage error that says so, without the p
   assert.match(thrown(() => proxyFor(target, { proxy: "https://x" })).message, /http:\/\/ proxy/);
 });
 
-test("a session passes a proxy that asks for a user", async () => {
-  await using proxy = serveProxy({ credentials: `user:${SECRET}` });
-  const { cert, key, root } = await testGround();
-  const transport = websocketTransport({ env: () => undefined });
-  const listener = await transport.listen({ hostname: "127.0.0.1", port: 0, cert, key });
-  (async () => {
-    for await (const incoming of listener) {
-      for await (const stream of (await incoming.accept()).incoming) await serveEcho(stream);
-    }
-  })().catch(() => {}); // It ends with the session.
-  const url = new URL(`tunnel://127.0.0.1:${listener.address.port}`);
-  const session = await bounded(
-    "connect",
-    transport.connect(url, { proxy: proxy.url(`user:${SECRET}`), caCerts: [root] }),
-  );
-  const stream = await session.openStream();
-  const writer = stream.writable.getWriter();
-  await writer.write(new TextEncoder().encode("through"));
-  await writer.close();
-  let answer = "";
-  for await (const chunk of stream.readable) answer += new TextDecoder().decode(chunk);
-  assert.is(answer, "through");
-  assert.equal(proxy.targets, [`127.0.0.1:${listener.address.port}`]);
-  session.close();
-  await session.closed;
-  await listener.close();
-});
+const CLIENTS = { deno: websocketTransport({ env: () => undefined }), node: nodeWebsocket };
+
+for (const [runtime, client] of Object.entries(CLIENTS)) {
+  test(`a session passes a proxy that asks for a user (sockets of ${runtime})`, async () => {
+    await using proxy = serveProxy({ credentials: `user:${SECRET}` });
+    const { cert, key, root } = await testGround();
+    const listener = await CLIENTS.deno.listen({ hostname: "127.0.0.1", port: 0, cert, key });
+    (async () => {
+      for await (const incoming of listener) {
+        for await (const stream of (await incoming.accept()).incoming) await serveEcho(stream);
+      }
+    })().catch(() => {}); // It ends with the session.
+    const url = new URL(`tunnel://127.0.0.1:${listener.address.port}`);
+    const session = await bounded(
+      "connect",
+      client.connect(url, { proxy: proxy.url(`user:${SECRET}`), caCerts: [root] }),
+    );
+    const stream = await session.openStream();
+    const writer = stream.writable.getWriter();
+    await writer.write(new TextEncoder().encode("through"));
+    await writer.close();
+    let answer = "";
+    for await (const chunk of stream.readable) answer += new TextDecoder().decode(chunk);
+    assert.is(answer, "through");
+    assert.equal(proxy.targets, [`127.0.0.1:${listener.address.port}`]);
+    session.close();
+    await session.closed;
+    await listener.close();
+  });
+}
 
 test("the environment's proxy is taken by connect", async () => {
   await using proxy = serveProxy({ status: 403 });
@@ -131,7 +136,7 @@ test("a cancelled way through a proxy that says nothing ends at once", async () 
   const silent = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   const url = new URL(`http://127.0.0.1:${(silent.addr as Deno.NetAddr).port}`);
   const gone = new AbortController();
-  const connecting = connectThroughProxy(url, "relay.example", 443, gone.signal);
+  const connecting = connectThroughProxy(url, "relay.example", 443, connectTcp, gone.signal);
   const conn = await silent.accept();
   gone.abort();
   assert.is(await bounded("the attempt", connecting.catch((error) => error.code)), "aborted");
@@ -225,7 +230,7 @@ async function copy(from: Deno.Conn, to: Deno.Conn): Promise<void> {
 }
 
 async function through(proxy: URL): Promise<TunnelError> {
-  const attempt = connectThroughProxy(proxy, "relay.example", 8443);
+  const attempt = connectThroughProxy(proxy, "relay.example", 8443, connectTcp);
   const error = await bounded("the attempt", attempt.catch((error) => error));
   assert.ok(error instanceof TunnelError, String(error));
   return error;

@@ -5,129 +5,43 @@
  * a reset stays a reset.
  */
 
-import { lookup } from "node:dns/promises";
-import { throwIfAborted, untilAborted, withDeadline } from "../core/deadline.ts";
-import { describe, toTunnelError, TunnelError } from "../core/errors.ts";
+import { describe, TunnelError } from "../core/errors.ts";
 import {
-  type AcceptOptions,
   CloseCode,
   type CloseInfo,
-  type ConnectOptions,
-  DEFAULT_LIMITS,
-  type Incoming,
-  type Limits,
-  type Listener,
-  type ListenOptions,
   type RemoteAddress,
   type Session,
   type Stream,
   type Transport,
 } from "../core/transport.ts";
-import { bindError, portOf, staggered } from "./address.ts";
-import { answerDatagrams, Wishes } from "./congestion/answers.ts";
-import { Control, LossWatch, type Successor } from "./congestion/watch.ts";
+import { answerDatagrams } from "./congestion/answers.ts";
+import { FIRST, LossWatch, type Successor } from "./congestion/watch.ts";
+import { connectQuic, listenQuic, type QuicProtocol } from "./quic_endpoint.ts";
+import { StreamOpener } from "./stream_opener.ts";
 
 /** Application-Layer Protocol Negotiation name (RFC 7301) of the tunnel protocol. */
 export const ALPN = "tunnel/1";
 
-/** Milliseconds that a handshake may take, each way. */
-const HANDSHAKE_TIMEOUT = 10_000;
-
-/** How a session begins that takes no other's place. */
-const FIRST: Successor = { control: "cubic", rest: 0 };
+/** The protocol, for a port that serves others too. */
+export const quicProtocol: QuicProtocol = {
+  alpn: ALPN,
+  transport: "quic",
+  streams: { bidirectional: 0, unidirectional: 0 },
+  hasSilentClients: false,
+  open: (conn, { how }) => Promise.resolve(new ClientSession(conn, how)),
+  accept: (conn, { onWish }) => Promise.resolve(new RelaySession(conn, onWish)),
+};
 
 /** The QUIC transport. */
 export const quic: Transport = {
   name: "quic",
-  connect,
-  listen: (options) => Promise.resolve().then(() => new QuicListener(options)),
+  async connect(url, options = {}) {
+    const { replaces } = options;
+    const how = replaces instanceof ClientSession ? await replaces.successor() : FIRST;
+    return await connectQuic(quicProtocol, url, options, how);
+  },
+  listen: (options) => Promise.resolve().then(() => listenQuic(options, [quicProtocol])),
 };
-
-async function connect(url: URL, options: ConnectOptions = {}): Promise<Session> {
-  const action = `connect ${url.host} by QUIC`;
-  const { signal, caCerts, replaces } = options;
-  if (options.proxy) {
-    throw new TunnelError("usage", {
-      action,
-      state: "an HTTP proxy carries no UDP",
-      remedy: "use --transport websocket with a proxy",
-    });
-  }
-  throwIfAborted(signal, action);
-  const hostname = url.hostname.replace(/^\[|\]$/g, "");
-  const how = replaces instanceof ClientSession ? await replaces.successor() : FIRST;
-  try {
-    return await withDeadline(
-      { action, timeout: HANDSHAKE_TIMEOUT, signal },
-      async (signal) => {
-        const addresses = await lookup(hostname, { all: true, order: "verbatim" });
-        return await staggered(
-          addresses,
-          signal,
-          (address, signal) =>
-            dial(address.address, hostname, portOf(url), {
-              caCerts,
-              signal,
-              limits: options.limits,
-              how,
-            }),
-          {
-            discard: (session) => session.close(),
-          },
-        );
-      },
-    );
-  } catch (cause) {
-    throw toTunnelError(cause, action, "unreachable");
-  }
-}
-
-async function dial(
-  address: string,
-  serverName: string,
-  port: number,
-  { caCerts, signal, limits, how }: ConnectOptions & { signal: AbortSignal; how: Successor },
-): Promise<Session> {
-  const endpoint = new Deno.QuicEndpoint({
-    hostname: address.includes(":") ? "::" : "0.0.0.0",
-    port: 0,
-  });
-  // Closing the endpoint is the one thing that ends a handshake at once.
-  const cancel = () => endpoint.close();
-  signal.addEventListener("abort", cancel, { once: true });
-  try {
-    const conn = await Deno.connectQuic({
-      hostname: address,
-      port,
-      serverName,
-      alpnProtocols: [ALPN],
-      caCerts,
-      endpoint,
-      ...transportOptions(limits, how.control),
-    });
-    if (signal.aborted) throw signal.reason;
-    return new ClientSession(conn, how, () => endpoint.close());
-  } catch (cause) {
-    endpoint.close();
-    throw cause;
-  } finally {
-    signal.removeEventListener("abort", cancel);
-  }
-}
-
-function transportOptions(
-  partial: Partial<Limits> = {},
-  control: Control = "cubic",
-): Deno.QuicTransportOptions {
-  const limits = { ...DEFAULT_LIMITS, ...partial };
-  return {
-    keepAliveInterval: limits.keepAlive,
-    maxIdleTimeout: limits.idleTimeout,
-    maxConcurrentBidirectionalStreams: limits.streams,
-    maxConcurrentUnidirectionalStreams: 0,
-    congestionControl: Control[control],
-  };
-}
 
 /** A session over an established QUIC connection, client's or server's. */
 abstract class QuicSession implements Session {
@@ -136,15 +50,16 @@ abstract class QuicSession implements Session {
   readonly closed: Promise<CloseInfo>;
   readonly incoming: ReadableStream<Stream>;
   readonly #conn: Deno.QuicConn;
-  readonly #waiters: PromiseWithResolvers<Stream>[] = [];
-  #opening = false;
-  #spare?: Stream;
+  readonly #opener: StreamOpener;
   #closing?: CloseInfo;
 
-  constructor(conn: Deno.QuicConn, onClosed: () => void) {
+  constructor(conn: Deno.QuicConn) {
     this.#conn = conn;
     const { hostname, port } = conn.remoteAddr;
     this.remote = { hostname, port };
+    this.#opener = new StreamOpener(() =>
+      conn.createBidirectionalStream({ waitUntilAvailable: true })
+    );
     this.closed = conn.closed.then(
       (info) => this.#closing ?? { code: info.closeCode, reason: info.reason },
       (cause) => {
@@ -156,23 +71,13 @@ abstract class QuicSession implements Session {
         });
       },
     );
-    this.closed.then(onClosed, onClosed);
+    this.closed.catch(() => {}); // Asking for it is optional.
     this.incoming = this.#accepting();
+    this.#refuseOthers();
   }
 
-  async openStream({ signal }: { signal?: AbortSignal } = {}): Promise<Stream> {
-    const waiter = Promise.withResolvers<Stream>();
-    this.#waiters.push(waiter);
-    this.#open();
-    try {
-      return await untilAborted(waiter.promise, signal, "open a stream");
-    } catch (cause) {
-      const index = this.#waiters.indexOf(waiter);
-      if (index >= 0) this.#waiters.splice(index, 1);
-      // Granted and cancelled at once: the stream goes to the next in line.
-      else waiter.promise.then((stream) => this.#hand(stream), () => {});
-      throw toTunnelError(cause, "open a stream", "reset");
-    }
+  openStream({ signal }: { signal?: AbortSignal } = {}): Promise<Stream> {
+    return this.#opener.open(signal);
   }
 
   close(info: CloseInfo = { code: 0, reason: "" }): void {
@@ -186,38 +91,15 @@ abstract class QuicSession implements Session {
     await this.closed.catch(() => {});
   }
 
-  /** For a datagram that cannot be. Those that nobody reads would be kept: over a megabyte of them. */
-  protected readonly refuseDatagram = (): void => {
-    this.close({ code: CloseCode.protocol, reason: "a datagram came" });
-  };
-
-  /**
-   * Keeps one request for a stream under way while somebody waits. A stream cannot be given back
-   * unseen by the peer, so one that nobody waits for any more is kept for the next.
-   */
-  #open(): void {
-    if (this.#opening || this.#waiters.length === 0) return;
-    if (this.#spare) return this.#hand(this.#spare);
-    this.#opening = true;
-    Promise.resolve()
-      .then(() => this.#conn.createBidirectionalStream({ waitUntilAvailable: true }))
-      .then(
-        (stream) => {
-          this.#opening = false;
-          this.#hand(stream);
-        },
-        (error) => {
-          this.#opening = false;
-          for (const waiter of this.#waiters.splice(0)) waiter.reject(error);
-        },
-      );
+  /** For what cannot be, and would be kept if nobody read it: over a megabyte of it. */
+  protected refuse(reason: string): void {
+    this.close({ code: CloseCode.protocol, reason });
   }
 
-  #hand(stream: Stream): void {
-    const waiter = this.#waiters.shift();
-    this.#spare = waiter ? undefined : stream;
-    waiter?.resolve(stream);
-    this.#open();
+  #refuseOthers(): void {
+    this.#conn.incomingUnidirectionalStreams.getReader().read().then(({ done }) => {
+      if (!done) this.refuse("a unidirectional stream came");
+    }, () => {}); // The session is over.
   }
 
   #accepting(): ReadableStream<Stream> {
@@ -242,12 +124,12 @@ class ClientSession extends QuicSession {
   readonly outgrown: Promise<void>;
   readonly #watch: LossWatch;
 
-  constructor(conn: Deno.QuicConn, how: Successor, onClosed: () => void) {
-    super(conn, onClosed);
+  constructor(conn: Deno.QuicConn, how: Successor) {
+    super(conn);
     const over = new AbortController();
     this.closed.catch(() => {}).finally(() => over.abort());
-    const ended = over.signal;
-    this.#watch = new LossWatch({ ...how, conn, ended, onMisuse: this.refuseDatagram });
+    const onMisuse = () => this.refuse(MISUSE);
+    this.#watch = new LossWatch({ ...how, conn, ended: over.signal, onMisuse });
     this.outgrown = this.#watch.outgrown;
   }
 
@@ -265,14 +147,10 @@ class ClientSession extends QuicSession {
 class RelaySession extends QuicSession {
   #isMember = false;
 
-  constructor(conn: Deno.QuicConn, onWish: (hostname: string) => void, onClosed: () => void) {
-    super(conn, onClosed);
-    answerDatagrams({
-      conn,
-      onMisuse: this.refuseDatagram,
-      isMember: () => this.#isMember,
-      onWish: () => onWish(this.remote.hostname),
-    });
+  constructor(conn: Deno.QuicConn, onWish: () => void) {
+    super(conn);
+    const onMisuse = () => this.refuse(MISUSE);
+    answerDatagrams({ conn, onMisuse, isMember: () => this.#isMember, onWish });
   }
 
   welcome(): void {
@@ -280,100 +158,4 @@ class RelaySession extends QuicSession {
   }
 }
 
-class QuicListener implements Listener {
-  readonly transport = "quic";
-  readonly address: RemoteAddress;
-  readonly #endpoint: Deno.QuicEndpoint;
-  // Held for the endpoint's life: it goes deaf when its listener is garbage-collected.
-  readonly #listener: Deno.QuicListener;
-  readonly #limits: Partial<Limits> | undefined;
-  readonly #wishes = new Wishes(() => performance.now());
-  #sessions = 0;
-  #open = true;
-
-  constructor({ hostname, port, cert, key, limits }: ListenOptions) {
-    try {
-      this.#endpoint = new Deno.QuicEndpoint({ hostname, port });
-    } catch (cause) {
-      throw bindError(cause, "UDP", hostname, port);
-    }
-    this.#listener = this.#endpoint.listen({
-      cert,
-      key,
-      alpnProtocols: [ALPN],
-      ...transportOptions(limits),
-      // The client keeps the session alive; one side is enough.
-      keepAliveInterval: undefined,
-    });
-    this.#limits = limits;
-    const addr = this.#endpoint.addr;
-    this.address = { hostname: addr.hostname, port: addr.port };
-  }
-
-  async *[Symbol.asyncIterator](): AsyncGenerator<Incoming> {
-    while (this.#open) {
-      let incoming: Deno.QuicIncoming;
-      try {
-        incoming = await this.#listener.incoming();
-      } catch (cause) {
-        if (!this.#open) return;
-        throw toTunnelError(cause, `listen on UDP port ${this.address.port}`, "internal");
-      }
-      // `remote` stays unknown: reading it here would use up the incoming connection.
-      yield {
-        transport: this.transport,
-        accept: (options) => this.#accept(incoming, options),
-        refuse: () => incoming.refuse(),
-      };
-    }
-  }
-
-  close(): Promise<void> {
-    if (this.#open) {
-      this.#open = false;
-      this.#listener.stop();
-      this.#endWhenEmpty();
-    }
-    return Promise.resolve();
-  }
-
-  [Symbol.asyncDispose](): Promise<void> {
-    return this.close();
-  }
-
-  async #accept(
-    incoming: Deno.QuicIncoming,
-    { signal, admit }: AcceptOptions = {},
-  ): Promise<Session> {
-    const action = "accept a QUIC connection";
-    let conn: Deno.QuicConn | undefined;
-    try {
-      // With `zeroRtt` the connection is there before its handshake, and with it the address. Nothing
-      // is read of it or written to it until the handshake is done, so nothing can be replayed.
-      const accepted = conn = incoming.accept({
-        ...transportOptions(this.#limits, this.#wishes.pending ? "bbr" : "cubic"),
-        keepAliveInterval: undefined,
-        zeroRtt: true,
-      });
-      const { hostname, port } = accepted.remoteAddr;
-      admit?.({ hostname, port });
-      this.#wishes.grant(hostname);
-      // It fulfils when the handshake has failed too: the session is then lost right away.
-      const options = { action, timeout: HANDSHAKE_TIMEOUT, signal };
-      await withDeadline(options, () => accepted.handshake);
-      this.#sessions++;
-      return new RelaySession(accepted, (hostname) => this.#wishes.add(hostname), () => {
-        this.#sessions--;
-        this.#endWhenEmpty();
-      });
-    } catch (cause) {
-      conn?.closed.catch(() => {}); // It is given up, however it ends.
-      conn?.close({ closeCode: CloseCode.limit, reason: "" });
-      throw toTunnelError(cause, action, "protocol");
-    }
-  }
-
-  #endWhenEmpty(): void {
-    if (!this.#open && this.#sessions === 0) this.#endpoint.close();
-  }
-}
+const MISUSE = "a datagram came";

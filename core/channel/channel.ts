@@ -28,6 +28,8 @@ export const INITIAL_WINDOW = 256 * 1024;
 /** Bytes that a receive window grows to by default. */
 export const DEFAULT_MAX_WINDOW = 16 * 1024 * 1024;
 
+/** Milliseconds that an ACK which nobody waits for waits for company. */
+const PATIENCE = 5;
 /** Bytes of data that share a write with other records. */
 const MAX_SHARED = 16 * 1024;
 
@@ -84,6 +86,8 @@ export class Channel implements Duplex {
   /** Resolved when the sending loop may have something to do. */
   #work = Promise.withResolvers<void>();
   #ackDue = false;
+  /** An ACK that is due may wait for company until this fires. */
+  #patience?: ReturnType<typeof setTimeout>;
   /** What is to be said last: a RESET, or a DONE in answer to the peer's last word. */
   #lastDue?: Uint8Array;
   #lastSent = false;
@@ -135,9 +139,9 @@ export class Channel implements Duplex {
     if (this.#abandoned) return path.drop(this.#abandoned);
     this.#path?.close();
     this.#path = path;
-    // An ACK, and the credit it granted, may have been lost with the path before.
-    this.#ackDue = this.#announce || received > 0 || this.received > 0;
     this.#lastSent = false;
+    // An ACK, and the credit it granted, may have been lost with the path before.
+    if (this.#announce || received > 0 || this.received > 0) this.#acknowledge();
     try {
       if (!this.#failure) this.#send.rewind(received);
     } catch (cause) {
@@ -215,8 +219,9 @@ export class Channel implements Duplex {
   /** Sends what is due, as much of it in one write as is small; undefined when nothing is. */
   #sendNext(path: Path): Promise<void> | undefined {
     const records: (readonly Uint8Array[])[] = [];
-    if (this.#ackDue && !this.#failure) {
+    if (this.#ackDue && !this.#failure && !this.#mayWait) {
       this.#ackDue = false;
+      this.#hurry();
       records.push([encodeAck(this.received, this.#receive.limit)]);
     }
     if (this.#lastDue) {
@@ -258,7 +263,7 @@ export class Channel implements Duplex {
         break;
       case RecordType.fin:
         this.#receive.end(record.total);
-        this.#acknowledge();
+        this.#acknowledgeSoon();
         break;
       case RecordType.ack:
         this.#send.acknowledged(record.received, record.limit);
@@ -286,6 +291,7 @@ export class Channel implements Duplex {
   #leave(path: Path): void {
     if (this.#path !== path || !this.#heardLast || !this.#lastSent) return;
     this.#path = undefined;
+    this.#hurry();
     this.#work.resolve();
     this.#release.resolve();
     path.close();
@@ -295,6 +301,26 @@ export class Channel implements Duplex {
     // Nothing follows a last word: who has heard it may have gone.
     if (this.#lastSent) return;
     this.#ackDue = true;
+    this.#hurry();
+  }
+
+  /** For an ACK that nobody waits for: what is said within a moment shares a write with it. */
+  #acknowledgeSoon(): void {
+    if (this.#lastSent) return;
+    if (!this.#ackDue) this.#patience ??= setTimeout(() => this.#hurry(), PATIENCE);
+    this.#ackDue = true;
+    this.#work.resolve();
+  }
+
+  /** True while there is nothing to say but an ACK that is not urgent. */
+  get #mayWait(): boolean {
+    if (this.#patience === undefined || this.#lastDue) return false;
+    return this.#send.sendable === 0 && !this.#send.endDue;
+  }
+
+  #hurry(): void {
+    clearTimeout(this.#patience);
+    this.#patience = undefined;
     this.#work.resolve();
   }
 
@@ -309,6 +335,7 @@ export class Channel implements Duplex {
   #fail(error: TunnelError): void {
     if (this.#failure) return;
     this.#failure = error;
+    this.#hurry();
     this.#receive.fail(error);
     this.#send.fail(error);
     this.#work.resolve();

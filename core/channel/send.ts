@@ -94,9 +94,14 @@ export class SendSide {
     return { position, length, parts, blocked: this.#cursor === this.#limit };
   }
 
-  /** True, once on each path, when the end is the next to send. */
+  /** True when the end is the next to send. */
+  get endDue(): boolean {
+    return this.#ending && !this.#endSent && this.#cursor === this.#buffer.end;
+  }
+
+  /** {@linkcode SendSide.endDue}, once on each path. */
   takeEnd(): boolean {
-    if (!this.#ending || this.#endSent || this.#cursor < this.#buffer.end) return false;
+    if (!this.endDue) return false;
     this.#endSent = true;
     this.#highest = this.#buffer.end + 1;
     return true;

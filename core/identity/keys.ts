@@ -56,13 +56,24 @@ export async function generateKeyPair(options: KeyOptions = {}): Promise<CryptoK
 
 /** A new key for the handshake of channels, to be kept like {@linkcode generateKeyPair}'s. */
 export async function generateAgreementKey(): Promise<PrivateAgreementJwk> {
-  const pair = await crypto.subtle.generateKey("X25519", true, ["deriveBits"]) as CryptoKeyPair;
-  return v.parse(PrivateAgreementJwk, await crypto.subtle.exportKey("jwk", pair.privateKey));
+  const { privateKey } = await generateAgreementPair();
+  return v.parse(PrivateAgreementJwk, await crypto.subtle.exportKey("jwk", privateKey));
+}
+
+/** The same as a pair of CryptoKeys. */
+export async function generateAgreementPair(options: KeyOptions = {}): Promise<CryptoKeyPair> {
+  const { extractable = true } = options;
+  return await crypto.subtle.generateKey("X25519", extractable, ["deriveBits"]) as CryptoKeyPair;
 }
 
 /** The public half of a key. */
 export async function exportPublicKey(key: CryptoKey): Promise<PublicJwk> {
   return v.parse(PublicJwk, await crypto.subtle.exportKey("jwk", key));
+}
+
+/** The public half of a key for the handshake of channels. */
+export async function exportAgreementKey(key: CryptoKey): Promise<AgreementJwk> {
+  return v.parse(AgreementJwk, await crypto.subtle.exportKey("jwk", key));
 }
 
 /** @throws {TunnelError} `usage` when the key was made not to be exported */

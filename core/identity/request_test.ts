@@ -20,7 +20,7 @@ const random = new Random(newSeed());
 
 const NOW = Date.UTC(2026, 0, 1);
 const keys = await generateMemberKeys();
-const { key, agreement } = publicKeysOf(keys);
+const { key, agreement } = await publicKeysOf(keys);
 const privateKey = await importPrivateKey(keys.privateKey);
 const who = { role: "device", name: "pi-7", key, agreement } as const;
 const request = await makeRequest({ ...who, privateKey, now: NOW });
@@ -55,8 +55,8 @@ test("who puts other keys into another's request cannot sign it", async () => {
   const [header, , signature] = request.slice(4).split(".");
   for (
     const claims of [
-      { cnf: { jwk: publicKeysOf(mallory).key } },
-      { kex: publicKeysOf(mallory).agreement },
+      { cnf: { jwk: (await publicKeysOf(mallory)).key } },
+      { kex: (await publicKeysOf(mallory)).agreement },
       { sub: "device:other" },
     ]
   ) {
@@ -69,7 +69,7 @@ test("who puts other keys into another's request cannot sign it", async () => {
 });
 
 test("another key for channels has another fingerprint, and so has another signing key", async () => {
-  const other = publicKeysOf(await generateMemberKeys());
+  const other = await publicKeysOf(await generateMemberKeys());
   const prints = await Promise.all([
     keysFingerprint(key, agreement),
     keysFingerprint(key, other.agreement),

@@ -101,6 +101,12 @@ export class Policy {
       .some(({ grant, scope }) => !hasEnded(grant, now) && matches(scope.devices, device));
   }
 
+  /** The devices that the grants of an operator name, as a text to compare. */
+  reach(operator: string, now: number): string {
+    return (this.#grants.get(operator) ?? [])
+      .filter(({ grant }) => !hasEnded(grant, now)).map(({ grant }) => grant.scope).join("\n");
+  }
+
   /**
    * Until when an operator may dial a target of a device, milliseconds since 1970; Infinity where no
    * grant of it ends.

@@ -96,6 +96,12 @@ export class Access {
     return current.rights(operator).admin || current.names(operator, device, this.#now());
   }
 
+  /** What {@linkcode Access.mayKnow} depends on, as a text to compare. */
+  reach(operator: string): string {
+    const { current } = this.#watch;
+    return current.rights(operator).admin ? "all" : current.reach(operator, this.#now());
+  }
+
   /**
    * The same for one device, told to whoever asks for it.
    *

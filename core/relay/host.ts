@@ -14,6 +14,7 @@ import type { Guest } from "./door.ts";
 import type { RelayLimits } from "./limits.ts";
 import type { Members } from "./members.ts";
 import type { RelayMetrics } from "./metrics.ts";
+import type { Presences } from "./presences.ts";
 import type { Refusals } from "./refusals.ts";
 import type { Registry } from "./registry.ts";
 import { Renewals } from "./renewals.ts";
@@ -30,6 +31,7 @@ export interface HostOptions {
   readonly refusals: Refusals;
   readonly members: Members;
   readonly registry: Registry;
+  readonly presences: Presences;
   readonly approvals: Approvals;
   readonly access: Access;
   readonly audit: AuditLog;
@@ -120,8 +122,9 @@ export class Host {
   }
 
   async #hostOperator(tenure: Tenure, admitted: Admitted): Promise<void> {
-    const { gate: { store }, limits, log, members, metrics, registry, access, audit, stop } =
+    const { gate: { store }, limits, log, members, metrics, registry, presences, access, audit } =
       this.#options;
+    const { stop } = this.#options;
     const { session } = tenure;
     const operator = admitted.member.name;
     const opened = metrics.streams.of("operator");
@@ -142,7 +145,7 @@ export class Host {
           timeout: limits.dialTimeout,
           approvalTimeout: limits.approvalTimeout,
           signal: gone.signal,
-          place: (device) => members.dial(operator, device),
+          place: (device) => presences.count(device, members.dial(operator, device)),
         });
       }
     };
@@ -152,6 +155,7 @@ export class Host {
   #requests(tenure: Tenure, { control, member }: Admitted): Promise<void> {
     const { gate, limits, log, members, metrics, refusals, registry, approvals, access, audit } =
       this.#options;
+    const { presences } = this.#options;
     const { role, name } = member;
     const { store, now } = gate;
     const from = tenure.session.remote.hostname;
@@ -159,6 +163,7 @@ export class Host {
       ...{ role, name, from, store, access, audit, metrics, refusals, approvals, now, log },
       issues: gate.authority !== undefined,
       find: (id) => registry.find(id),
+      presences,
       rate: members.requests(),
       mayApprove: this.#options.mayApprove,
       approvalTimeout: limits.approvalTimeout,

@@ -23,10 +23,14 @@ export interface DeviceSession {
   peer: Peer | undefined;
 }
 
+/** Is told of a device whose session for new dials is another now, or that has `gone`. */
+export type PresenceListener = (id: string, gone: DeviceSession | undefined) => void;
+
 /** The devices that are online at one relay. */
 export class Registry {
   readonly #devices = new Map<string, DeviceSession[]>();
   readonly #waiting = new Map<string, Set<(session: DeviceSession) => void>>();
+  readonly #listeners = new Set<PresenceListener>();
 
   /** The number of devices online. */
   get size(): number {
@@ -40,6 +44,7 @@ export class Registry {
     const replaced = held.filter(({ instance }) => instance !== entry.instance);
     this.#devices.set(entry.id, [...own, entry]);
     for (const tell of this.#waiting.get(entry.id) ?? []) tell(entry);
+    for (const tell of this.#listeners) tell(entry.id, undefined);
     const { hostname } = entry.session.remote;
     for (const { session } of replaced) {
       const reason = `another session of device ${entry.id}, from ${hostname}, took its place`;
@@ -57,10 +62,21 @@ export class Registry {
 
   /** Forgets a session; true when the device has no other. */
   remove(entry: DeviceSession): boolean {
-    const left = (this.#devices.get(entry.id) ?? []).filter((other) => other !== entry);
+    const held = this.#devices.get(entry.id) ?? [];
+    const left = held.filter((other) => other !== entry);
     if (left.length > 0) this.#devices.set(entry.id, left);
     else this.#devices.delete(entry.id);
-    return left.length === 0;
+    const isGone = left.length === 0;
+    // Of one that was replaced nothing has changed: it was told when that came.
+    if (left.length < held.length && held.at(-1) === entry) {
+      for (const tell of this.#listeners) tell(entry.id, isGone ? entry : undefined);
+    }
+    return isGone;
+  }
+
+  /** Has changes told, as they happen. */
+  watch(listener: PresenceListener): void {
+    this.#listeners.add(listener);
   }
 
   /**

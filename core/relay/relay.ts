@@ -14,6 +14,7 @@ import { Host, sessionEvent } from "./host.ts";
 import { DEFAULT_RELAY_LIMITS, type RelayLimits } from "./limits.ts";
 import { Members } from "./members.ts";
 import { RelayMetrics } from "./metrics.ts";
+import { Presences } from "./presences.ts";
 import { QuietLog } from "./quiet_log.ts";
 import { Refusals } from "./refusals.ts";
 import { Registry } from "./registry.ts";
@@ -27,6 +28,8 @@ export interface RelayOptions extends Gate {
   readonly mayApprove?: MayApprove;
   /** Milliseconds between two looks at the store's policy; default 500. */
   readonly policyInterval?: number;
+  /** Milliseconds between two times that the figures of devices are told to who watches; default 1,000. */
+  readonly watchInterval?: number;
   /** How events wait to be recorded. */
   readonly audit?: Pick<AuditLogOptions, "maxWaiting" | "gather">;
   /** Where the relay counts; nobody sees it otherwise. */
@@ -74,6 +77,7 @@ export class Relay {
       ...{ gate: this.#gate, limits, log, metrics, refusals },
       members: this.#members,
       registry: this.registry,
+      presences: new Presences({ registry: this.registry, now, interval: options.watchInterval }),
       approvals: this.approvals,
       access: this.access,
       audit: this.#audit,
@@ -124,8 +128,9 @@ export class Relay {
     } catch (cause) {
       const error = toTunnelError(cause, "accept a session", "protocol");
       session?.close(closeInfo(CloseCode.done, error.parts.state));
-      // Limits have said so themselves.
-      if (error.code !== "limit") {
+      // Limits have said so themselves, and a page that was asked for and given is no failure.
+      const isAnswered = !session && error.code === "closed";
+      if (error.code !== "limit" && !isAnswered) {
         this.#failures.warn(error.message, { transport: incoming.transport });
       }
       return;
@@ -143,7 +148,8 @@ export class Relay {
       this.#sessions.add(session);
       session.closed.catch(() => {}).finally(() => this.#sessions.delete(session));
       guest.proven();
-      handshakes.of(transport, "done").add();
+      // One port may serve several kinds, and which one it is shows only now.
+      handshakes.of(session.transport, "done").add();
       return session;
     } catch (cause) {
       handshakes.of(transport, toTunnelError(cause, "", "protocol").code).add();

@@ -1,21 +1,23 @@
 /** What a signed-in client may ask on its control stream. */
 
 import type { Bucket } from "../bucket.ts";
-import { type DeviceInfo, type Renew, type Reply, Request, type WaitingDial } from "../control.ts";
+import { type Renew, type Reply, Request, type WaitingDial } from "../control.ts";
 import type { MessageStream } from "../control_stream.ts";
 import { formatTarget } from "../allow.ts";
 import { describe as explain, toTunnelError, TunnelError } from "../errors.ts";
 import type { Issued, Role } from "../identity/credential.ts";
 import { toRefusal } from "../refusal.ts";
-import type { DeviceRecord } from "../store.ts";
 import { type AdminContext, administer } from "./admin.ts";
 import type { Approvals, MayApprove } from "./approvals.ts";
 import type { AuditLog } from "./audit_log.ts";
+import { pastDevice } from "./device_info.ts";
 import { absentDevice, unknownDevice } from "./dial.ts";
 import type { RelayMetrics } from "./metrics.ts";
+import type { Presences } from "./presences.ts";
 import type { Refusals } from "./refusals.ts";
 import type { DeviceSession } from "./registry.ts";
 import type { Renewals } from "./renewals.ts";
+import { Watching } from "./watching.ts";
 
 /** Devices in one answer; the message then stays well under its limit. */
 const PAGE = 128;
@@ -29,6 +31,7 @@ export interface RequestContext extends AdminContext {
   readonly role: Role;
   readonly audit: Pick<AuditLog, "record">;
   readonly find: (id: string) => DeviceSession | undefined;
+  readonly presences: Presences;
   readonly approvals: Approvals;
   readonly mayApprove: MayApprove;
   /** Milliseconds that a dial may wait for a decision at most. */
@@ -53,12 +56,13 @@ export async function serveRequests(
   context: RequestContext,
 ): Promise<void> {
   const over = new AbortController();
+  const watching = new Watching(control, context, over.signal);
   let waiting = 0;
   try {
     for (;;) {
       const request = await control.receiveOrEnd(Request, { action: "serve the control stream" });
       if (request === null) return;
-      const replying = answerWithinRate(request, context, over.signal)
+      const replying = answerWithinRate(request, context, over.signal, watching)
         .catch((cause) => refusal(cause, request.id))
         .then((reply) => control.send(reply));
       if (request.type !== "approval" || waiting >= MOST_WAITING) {
@@ -79,10 +83,11 @@ async function answerWithinRate(
   request: Request,
   context: RequestContext,
   over: AbortSignal,
+  watching: Watching,
 ): Promise<Reply> {
   const { rate, metrics, refusals } = context;
   metrics.requests.of(request.type).add();
-  if (rate.take()) return await answer(request, context, over);
+  if (rate.take()) return await answer(request, context, over, watching);
   throw refusals.refuse("requests", `answer ${request.type}`, "this session asks too often");
 }
 
@@ -90,9 +95,10 @@ async function answer(
   request: Request,
   context: RequestContext,
   over: AbortSignal,
+  watching: Watching,
 ): Promise<Reply> {
   const { id } = request;
-  if (request.type === "ping") return { type: "pong", id };
+  if (request.type === "ping") return ping(request, context);
   if (request.type === "nonce") return { type: "nonce", id, nonce: context.renewals.nonce() };
   if (request.type === "renew") return await renew(request, context);
   if (request.type === "approval" || request.type === "withdraw") {
@@ -109,6 +115,10 @@ async function answer(
       return await peer(request, context);
     case "devices":
       return await devices(request, context);
+    case "watch":
+      return watching.start(id);
+    case "unwatch":
+      return watching.stop(id);
     case "approvals":
       return await waitingDials(request, context);
     case "approve":
@@ -118,13 +128,18 @@ async function answer(
   }
 }
 
+function ping({ id, roundTrip }: Of<"ping">, { role, name, presences }: RequestContext): Reply {
+  if (role === "device" && roundTrip !== undefined) presences.measured(name, roundTrip);
+  return { type: "pong", id };
+}
+
 async function oneDevice({ id, device }: Of<"device">, context: RequestContext) {
-  const { store, find, access, name } = context;
+  const { store, presences, access, name } = context;
   // Who may not dial a device is not told whether there is one.
   await access.checkMayKnow(name, device);
   const known = await store.device(device);
   if (!known) throw unknownDevice(device);
-  return { type: "device", id, device: describe(known, find(known.name)) } as const;
+  return { type: "device", id, device: presences.find(known.name) ?? pastDevice(known) } as const;
 }
 
 async function peer({ id, device }: Of<"peer">, context: RequestContext): Promise<Reply> {
@@ -137,12 +152,12 @@ async function peer({ id, device }: Of<"peer">, context: RequestContext): Promis
 
 /** Those that the operator may know of; a page may have few of them, or none, and yet not be the last. */
 async function devices({ id, after }: Of<"devices">, context: RequestContext) {
-  const { store, find, access, name } = context;
+  const { store, presences, access, name } = context;
   await access.refresh();
   const page = await store.devices({ after, limit: PAGE + 1 });
   const seen = page.slice(0, PAGE);
   const devices = seen.filter((device) => access.mayKnow(name, device.name))
-    .map((device) => describe(device, find(device.name)));
+    .map((device) => presences.find(device.name) ?? pastDevice(device));
   const more = page.length > PAGE;
   return { type: "devices", id, devices, more, ...(more && { next: seen.at(-1)!.name }) } as const;
 }
@@ -238,15 +253,4 @@ async function renew(request: Renew, context: RequestContext): Promise<Reply> {
     log.warn("credential not renewed", { why: error.message });
     return { ...toRefusal(error), id };
   }
-}
-
-function describe(device: DeviceRecord, online: DeviceSession | undefined): DeviceInfo {
-  if (!online) {
-    const { name, lastSeen } = device;
-    const { at, transport, remote } = lastSeen ?? {};
-    return { id: name, online: false, since: at, transport, remote: remote?.hostname };
-  }
-  const { session, since } = online;
-  const { transport, remote } = session;
-  return { id: device.name, online: true, since, transport, remote: remote.hostname };
 }

@@ -10,8 +10,8 @@ import type { Shaper } from "./shaper.ts";
 /** How the bytes of a splice are counted, and what they wait for. */
 export interface Traffic {
   /** From near to far. */
-  readonly sent: Count;
-  readonly received: Count;
+  readonly sent: Pick<Count, "add">;
+  readonly received: Pick<Count, "add">;
   /** Every block waits for a turn at each of them, in this order. */
   readonly shapers?: readonly Shaper[];
 }
@@ -56,7 +56,7 @@ export async function splice(
 }
 
 interface CopyOptions {
-  readonly count: Count | undefined;
+  readonly count: Pick<Count, "add"> | undefined;
   readonly shapers: readonly Shaper[] | undefined;
   readonly signal: AbortSignal | undefined;
 }

@@ -30,6 +30,7 @@ export interface Expectation {
 export function expected(bytes: Uint8Array, ended: boolean, keys: Keys): Expectation {
   const replies: string[] = [];
   let member: Pick<Keys, "role" | "name"> | undefined;
+  let watches = false;
   for (let at = 0;;) {
     const limit = member ? MAX_MESSAGE : MAX_GREETING;
     const taken = nextMessage(bytes, at, limit);
@@ -44,7 +45,9 @@ export function expected(bytes: Uint8Array, ended: boolean, keys: Keys): Expecta
     if (member) {
       const request = v.safeParse(Request, taken.value);
       if (!request.success) return { replies, signedIn: true, close: 4 };
-      const answer = answerTo(request.output, member);
+      const answer = answerTo(request.output, member, watches);
+      if (member.role === "operator" && request.output.type === "watch") watches = true;
+      if (request.output.type === "unwatch") watches = false;
       if (answer !== undefined) replies.push(answer);
       continue;
     }
@@ -98,6 +101,7 @@ function isGood(signIn: v.InferOutput<typeof SignIn>, { auth, join }: Keys): boo
 function answerTo(
   request: v.InferOutput<typeof Request>,
   { role, name }: Pick<Keys, "role" | "name">,
+  watches: boolean,
 ): string | undefined {
   // -0 is the number 0, and is repeated as that.
   const id = request.id + 0;
@@ -111,6 +115,8 @@ function answerTo(
   if (request.type === "withdraw") return `done ${id}`;
   if (request.type === "grants" && (request.operator ?? name) === name) return `grants ${id}`;
   if (request.type === "devices" || request.type === "approvals") return `${request.type} ${id}`;
+  if (request.type === "watch") return watches ? `refused ${id} limit` : `done ${id}`;
+  if (request.type === "unwatch") return `done ${id}`;
   if (request.type === "approve") return `refused ${id} gone`;
   // No script's operator is an admin.
   if (!("device" in request) || request.type === "audit") return `refused ${id} refused`;

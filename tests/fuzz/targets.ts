@@ -7,6 +7,8 @@ import { controlLink } from "./targets/control_link.ts";
 import { controlRelay } from "./targets/control_relay.ts";
 import { files } from "./targets/files.ts";
 import { handshakes } from "./targets/handshakes.ts";
+import { http3 } from "./targets/http3.ts";
+import { http3Peer } from "./targets/http3_peer.ts";
 import { identities } from "./targets/identities.ts";
 import { messages } from "./targets/messages.ts";
 import { muxPeer } from "./targets/mux_peer.ts";
@@ -21,6 +23,7 @@ export const decoders: readonly Target[] = [
   ...handshakes,
   ...identities,
   ...websockets,
+  ...http3,
   ...files,
   ...wordTargets,
 ];
@@ -31,6 +34,7 @@ export const machines: readonly Target[] = [
   channelPeer,
   channelPair,
   muxPeer,
+  http3Peer,
 ];
 
 export const allTargets: readonly Target[] = [...decoders, ...machines];

@@ -22,6 +22,9 @@ export interface Successor {
   readonly rest: number;
 }
 
+/** How a session begins that takes no other's place. */
+export const FIRST: Successor = { control: "cubic", rest: 0 };
+
 /** What is used of time. */
 export interface Clock {
   /** Milliseconds from any beginning, never less than before. */

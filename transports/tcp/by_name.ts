@@ -6,7 +6,7 @@ import { untilAborted } from "../../core/deadline.ts";
 import type { Duplex } from "../../core/duplex.ts";
 import { describe, TunnelError } from "../../core/errors.ts";
 import { staggered } from "../address.ts";
-import type { ConnectTcp } from "./tcp.ts";
+import type { ConnectTcp } from "./contract.ts";
 
 /** The addresses of a name, best first. */
 export type Lookup = (hostname: string) => Promise<string[]>;

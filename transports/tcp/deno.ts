@@ -5,7 +5,7 @@ import { describe, TunnelError } from "../../core/errors.ts";
 import type { Duplex } from "../../core/duplex.ts";
 import { bindError } from "../address.ts";
 import { byName } from "./by_name.ts";
-import type { ConnectTcp, ListenTcp } from "./tcp.ts";
+import type { ConnectTcp, ListenTcp } from "./contract.ts";
 
 const BUFFER = 128 * 1024;
 

@@ -6,7 +6,7 @@ import { concat } from "../../core/bytes.ts";
 import { TunnelError } from "../../core/errors.ts";
 import type { Duplex } from "../../core/duplex.ts";
 import { byName } from "./by_name.ts";
-import type { ConnectTcp, ListenTcp } from "./tcp.ts";
+import type { ConnectTcp, ListenTcp } from "./contract.ts";
 
 /** Connects to a target; half-open sockets are kept, Nagle's algorithm is off. */
 export const connectTcp: ConnectTcp = byName((host, port, signal) => {
@@ -77,6 +77,7 @@ class TcpSocket implements Duplex {
   #given: Uint8Array = EMPTY;
   #memory?: Uint8Array<ArrayBuffer>;
   #ended = false;
+  #closed = false;
   #error?: TunnelError;
   #wake?: () => void;
 
@@ -95,7 +96,8 @@ class TcpSocket implements Duplex {
     });
     socket.on("error", (cause) => this.#fail(failed(cause)));
     socket.on("close", () => {
-      this.#fail(new TunnelError("reset", { action: "use the socket", state: "it was closed" }));
+      this.#closed = true;
+      this.#wake?.();
     });
     socket.pause();
   }
@@ -118,7 +120,7 @@ class TcpSocket implements Duplex {
         this.#release();
         return null;
       }
-      if (this.#error) throw this.#error;
+      this.#check();
       const { promise, resolve } = Promise.withResolvers<void>();
       this.#wake = resolve;
       this.#socket.resume();
@@ -127,14 +129,14 @@ class TcpSocket implements Duplex {
   }
 
   async write(bytes: Uint8Array): Promise<void> {
-    if (this.#error) throw this.#error;
+    this.#check();
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     this.#socket.write(bytes, (cause) => cause ? reject(failed(cause)) : resolve());
     await promise;
   }
 
   async closeWrite(): Promise<void> {
-    if (this.#error) throw this.#error;
+    this.#check();
     const { promise, resolve } = Promise.withResolvers<void>();
     // `end` calls back with an error when the socket has failed, which the reading side reports.
     this.#socket.end(() => resolve());
@@ -151,6 +153,12 @@ class TcpSocket implements Duplex {
   #release(): void {
     if (this.#memory) giveBlock(this.#memory);
     this.#memory = undefined;
+  }
+
+  #check(): void {
+    if (this.#error) throw this.#error;
+    if (!this.#closed) return;
+    throw new TunnelError("reset", { action: "use the socket", state: "it was closed" });
   }
 
   #fail(error: TunnelError): void {

@@ -50,11 +50,13 @@ export async function listen(
 class WebSocketListener implements Listener {
   readonly transport = "websocket";
   readonly address: RemoteAddress;
+  readonly renew: Listener["renew"];
   readonly #server: TlsServer;
   readonly #options: ListenerOptions;
 
   constructor(server: TlsServer, options: ListenerOptions) {
     this.address = server.address;
+    this.renew = server.renew;
     this.#server = server;
     this.#options = options;
   }

@@ -19,7 +19,7 @@ import { FrameReader } from "./frame_reader.ts";
 /** Milliseconds that the closing handshake may take. */
 const CLOSE_TIMEOUT = 3_000;
 
-/** What a WebSocket needs below it: a Deno.Conn, or anything like it. */
+/** What a WebSocket needs below it: a `Deno.Conn`, or anything like it. */
 export interface ByteConn {
   read(target: Uint8Array): Promise<number | null>;
   write(bytes: Uint8Array): Promise<number>;
@@ -147,7 +147,7 @@ export class WebSocketConnection implements MessageSocket {
     this.#ended.resolve();
     if (expected) return null;
     // A program that was killed sends no TLS close_notify: for us an end like any other.
-    if (cause instanceof Deno.errors.UnexpectedEof) return null;
+    if (cause instanceof Error && cause.name === "UnexpectedEof") return null;
     throw gone(describe(cause), cause);
   }
 

@@ -3,32 +3,32 @@
 import { lookup } from "node:dns/promises";
 import { throwIfAborted, untilAborted } from "../../core/deadline.ts";
 import { describe, TunnelError } from "../../core/errors.ts";
-import { staggered } from "../address.ts";
+import { staggered, withoutBrackets } from "../address.ts";
 
 /**
- * Connects to the first address of `hostname` that answers (RFC 8305); small writes go out at once.
- * An IPv6 address may be in brackets.
+ * Connects to the first address of `hostname` that answers (RFC 8305). An IPv6 address may be in
+ * brackets.
  *
+ * @param connect to an address
  * @throws {TunnelError} `unreachable`, or the signal's reason
  */
-export async function connectTcp(
+export async function connectByName<C extends { close(): void }>(
   hostname: string,
   port: number,
-  signal?: AbortSignal,
-): Promise<Deno.TcpConn> {
+  signal: AbortSignal | undefined,
+  connect: (address: string, signal: AbortSignal) => Promise<C>,
+): Promise<C> {
   const action = `connect ${hostname}:${port}`;
   throwIfAborted(signal, action);
   try {
     const name = withoutBrackets(hostname);
     const addresses = await untilAborted(lookup(name, { all: true }), signal, action);
-    const conn = await staggered(
+    return await staggered(
       addresses,
       signal,
-      ({ address }, signal) => Deno.connect({ hostname: address, port, signal }),
+      ({ address }, signal) => connect(address, signal),
       { discard: (late) => late.close() },
     );
-    conn.setNoDelay(true);
-    return conn;
   } catch (cause) {
     throwIfAborted(signal, action);
     throw new TunnelError("unreachable", {
@@ -45,18 +45,14 @@ export function closeConn(conn: { close(): void }): void {
   try {
     conn.close();
   } catch (cause) {
-    if (!(cause instanceof Deno.errors.BadResource)) throw cause;
+    if (!(cause instanceof Error) || cause.name !== "BadResource") throw cause;
   }
 }
 
-/** `::1` for `[::1]`. */
-export function withoutBrackets(hostname: string): string {
-  return hostname.replace(/^\[(.*)\]$/, "$1");
-}
-
 function stateOf(cause: unknown): string {
-  if (cause instanceof Deno.errors.ConnectionRefused) return "nothing listens there";
-  const code = (cause as { code?: string }).code;
+  const { code, name } = cause as { code?: string; name?: string };
+  // As Deno and Node call it.
+  if (name === "ConnectionRefused" || code === "ECONNREFUSED") return "nothing listens there";
   if (code === "ENOTFOUND" || code === "EAI_AGAIN") return "the name has no address";
   return describe(cause);
 }

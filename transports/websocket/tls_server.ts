@@ -9,7 +9,7 @@
 
 import { createPrivateKey, X509Certificate } from "node:crypto";
 import { TunnelError } from "../../core/errors.ts";
-import type { RemoteAddress } from "../../core/transport.ts";
+import type { Certificate, RemoteAddress } from "../../core/transport.ts";
 import type { ByteConn } from "./socket.ts";
 import { listenDenoTls } from "./tls_server_deno.ts";
 import { listenNodeTls } from "./tls_server_node.ts";
@@ -30,15 +30,14 @@ export interface ServerConn extends ByteConn {
 /** Yields connections until it is closed. */
 export interface TlsServer extends AsyncIterable<ServerConn> {
   readonly address: RemoteAddress;
+  /** Shows another certificate from now on; absent where that cannot be done. */
+  renew?(certificate: Certificate): void;
   close(): void;
 }
 
-export interface TlsServerOptions {
+export interface TlsServerOptions extends Certificate {
   hostname: string;
   port: number;
-  /** PEM, the chain and its private key. */
-  cert: string;
-  key: string;
 }
 
 /** Application-Layer Protocol Negotiation (RFC 7301): what a browser offers for a WebSocket. */

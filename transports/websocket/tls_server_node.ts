@@ -17,7 +17,7 @@ const READ_AHEAD = 1024 * 1024;
 /** @throws one of `Deno.errors` when the address cannot be had */
 export async function listenNodeTls(options: TlsServerOptions): Promise<TlsServer> {
   const { hostname, port, cert, key } = options;
-  const context = createSecureContext({ cert, key });
+  let context = createSecureContext({ cert, key });
   const waiting: ServerConn[] = [];
   let open = true;
   let wake = () => {};
@@ -37,6 +37,9 @@ export async function listenNodeTls(options: TlsServerOptions): Promise<TlsServe
         if (conn) yield conn;
         else await new Promise<void>((resolve) => wake = resolve);
       }
+    },
+    renew({ cert, key }) {
+      context = createSecureContext({ cert, key });
     },
     close() {
       open = false;

@@ -3,15 +3,10 @@
  * proxies.
  */
 
-import type { ConnectOptions, Session, Transport } from "../../core/transport.ts";
-import { portOf } from "../address.ts";
-import { proxyFor } from "../proxy.ts";
-import { dial } from "./dial.ts";
+import type { Transport } from "../../core/transport.ts";
+import { connect } from "./client.ts";
 import { listen, type RequestHandler } from "./listener.ts";
-import { MAX_MESSAGE } from "./mux/batch.ts";
-import { multiplex } from "./mux/session.ts";
-import { WebSocketConnection } from "./socket.ts";
-import { withoutBrackets } from "./tcp.ts";
+import { denoSockets } from "./sockets_deno.ts";
 
 export type { RequestHandler } from "./listener.ts";
 export type { HttpResponse, RequestHead } from "./http.ts";
@@ -31,22 +26,9 @@ export function websocketTransport(options: WebSocketTransportOptions = {}): Tra
   const { onRequest = notFound, env = (name) => Deno.env.get(name) } = options;
   return {
     name: "websocket",
-    connect: (url, options) => connect(url, options, env),
+    connect: (url, options) => connect(url, options, { env, sockets: denoSockets }),
     listen: (options) => listen(options, onRequest),
   };
-}
-
-async function connect(
-  url: URL,
-  options: ConnectOptions = {},
-  env: (name: string) => string | undefined,
-): Promise<Session> {
-  const { signal, caCerts, limits } = options;
-  const proxy = proxyFor(url, { proxy: options.proxy, env });
-  const { conn, rest } = await dial(url, { signal, caCerts, proxy });
-  const socket = new WebSocketConnection(conn, { role: "client", maxMessage: MAX_MESSAGE, rest });
-  const remote = { hostname: withoutBrackets(url.hostname), port: portOf(url) };
-  return multiplex(socket, { role: "client", transport: "websocket", remote, limits });
 }
 
 function notFound() {

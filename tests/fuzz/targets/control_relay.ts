@@ -86,6 +86,9 @@ class Script {
       { type: "join", ...greeting, ...keys.join },
       { type: "auth", ...greeting, ...keys.auth, version: 2 },
       { type: "ping", id: 1 },
+      { type: "ping", id: 2, roundTrip: 1.5 },
+      { type: "watch", id: 9 },
+      { type: "unwatch", id: 10 },
       { type: "device", id: 1, device: "x" },
       { type: "device", id: 2, device: "off" },
       { type: "peer", id: 2, device: "x" },
@@ -246,7 +249,9 @@ class Script {
         while (rest.length >= 4) {
           const length = new DataView(rest.buffer, rest.byteOffset).getUint32(0);
           if (rest.length < 4 + length) break;
-          this.#heard.push(inShort(JSON.parse(text(rest.subarray(4, 4 + length)))));
+          const said = inShort(JSON.parse(text(rest.subarray(4, 4 + length))));
+          // Told of itself, once a second, to who watches.
+          if (!said.startsWith("presence ")) this.#heard.push(said);
           rest = rest.subarray(4 + length);
         }
       }

@@ -63,13 +63,13 @@ const homes: Target = {
     }
     folders = true;
     const read = <T>(work: () => Promise<T>) => attempt(work, ["unavailable", "usage"], SECRETS);
-    const identity = await read(() => home.identity("device", "x"));
+    const identity = await read(() => home.members.read("device", "x"));
     await read(() => home.authority());
     await read(() => home.relayEndpoint());
     await read(() => home.transports());
     if ("value" in identity) {
-      await home.saveIdentity({ ...identity.value!.value, role: "device", name: "x" });
-      const again = await home.identity("device", "x");
+      await home.members.save({ ...identity.value!.value, role: "device", name: "x" });
+      const again = await home.members.read("device", "x");
       same(again!.value, { ...identity.value!.value, role: "device", name: "x" }, "saved and read");
     }
     const pinned = await read(() => home.pin("constructor", "SHA256:new"));

@@ -34,6 +34,7 @@ const key = { kty: "OKP", crv: "Ed25519", x: "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrw
 const agreement = { ...key, crv: "X25519" };
 const refused = { type: "refused", code: "offline", state: "it is away", remedy: "wait" };
 const dialled = { port: 22, protocol: "tcp", epoch, hello };
+const figures = { streams: 2, sent: 1_000, received: 5, roundTrip: 12.5 };
 const info = {
   id: "pi-7",
   online: true,
@@ -64,7 +65,9 @@ const SCHEMAS: Record<string, [schema: v.GenericSchema, samples: object[]]> = {
     refused,
   ]],
   request: [Request, [
-    { type: "ping", id: 1 },
+    { type: "ping", id: 1, roundTrip: 2.5 },
+    { type: "watch", id: 1 },
+    { type: "unwatch", id: 2 },
     { type: "device", id: 2, device: "pi-7" },
     { type: "peer", id: 3, device: "pi-7" },
     { type: "devices", id: 4, after: "pi-7" },
@@ -83,6 +86,7 @@ const SCHEMAS: Record<string, [schema: v.GenericSchema, samples: object[]]> = {
     { type: "device", id: 2, device: info },
     { type: "peer", id: 3, credential: SECRET, epoch },
     { type: "devices", id: 4, devices: [info, { id: "x", online: false }], more: true },
+    { type: "presence", id: 4, devices: [{ ...info, ...figures }], again: true },
     { ...refused, id: 5 },
     { type: "changed", id: 6, grants: [grant] },
     { type: "unchanged", id: 7, state: "there is no device x" },

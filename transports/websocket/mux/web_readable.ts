@@ -48,7 +48,8 @@ export class WebReadable {
 
   async #pull(source: ReadSource): Promise<void> {
     const request = this.#controller.byobRequest;
-    const target = request?.view as Uint8Array ?? new Uint8Array(source.next() || CHUNK);
+    const target = request?.view as Uint8Array<ArrayBuffer> ??
+      new Uint8Array(source.next() || CHUNK);
     this.#pulling = true;
     const count = await source.read(target);
     this.#pulling = false;

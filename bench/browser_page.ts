@@ -1,0 +1,100 @@
+/** What bench/browser.ts runs in a page: it is bundled, and put into one. */
+
+import { Dialer } from "../core/dialer.ts";
+import { openLink } from "../core/endpoint.ts";
+import { Verifier } from "../core/identity/credential.ts";
+import { decodeJoin } from "../core/identity/join.ts";
+import { importPrivateKey } from "../core/identity/keys.ts";
+import { generateMemberKeys, Membership, publicKeysOf } from "../core/membership.ts";
+import { type PlatformConstructor, webtransport } from "../transports/webtransport/platform.ts";
+
+const { WebTransport } = globalThis as unknown as { WebTransport: PlatformConstructor };
+const BLOCK = 64 * 1024;
+
+type Order = "take" | "give";
+
+let bare: InstanceType<PlatformConstructor>;
+let dial: () => Promise<Duplex>;
+
+interface Duplex {
+  read(): Promise<Uint8Array | null>;
+  write(bytes: Uint8Array): Promise<void>;
+  end(): Promise<void>;
+}
+
+/** A session with a server that obeys orders on each stream, and nothing else. */
+export async function connectBare(host: string, hash: readonly number[]): Promise<void> {
+  const value = Uint8Array.from(hash);
+  const serverCertificateHashes = [{ algorithm: "sha-256", value }];
+  bare = new WebTransport(`https://${host}/tunnel`, { serverCertificateHashes });
+  await bare.ready;
+}
+
+/** Joins, and dials a target that obeys orders behind the device. */
+export async function connectTunnel(text: string, hash: readonly number[], port: number) {
+  const { relay, root, role, name, secret, authority } = decodeJoin(text);
+  const certificateHashes = () => Promise.resolve([Uint8Array.from(hash)]);
+  const transport = webtransport({ WebTransport, certificateHashes });
+  const connector = {
+    connect: (url: URL, signal?: AbortSignal) =>
+      transport.connect(url, { signal, caCerts: root ? [root] : [] }),
+    improve: () => Promise.resolve(undefined),
+  };
+  const keys = await generateMemberKeys();
+  const { key: publicKey, agreement } = await publicKeysOf(keys);
+  const privateKey = await importPrivateKey(keys.privateKey);
+  const claim = { secret, publicKey, agreement, privateKey };
+  const link = await openLink({ relay: new URL(relay), claim, connector, agent: "bench" });
+  const identity = await Membership.of({ credential: link.credential!, ...keys });
+  const dialer = new Dialer({
+    links: { link: () => Promise.resolve(link) },
+    identity,
+    verifier: new Verifier(authority),
+  });
+  dial = async () => {
+    const channel = await dialer.dial("x", { host: "127.0.0.1", port });
+    return {
+      read: () => channel.read(),
+      write: (bytes) => channel.write(bytes),
+      end: () => channel.closeWrite(),
+    };
+  };
+  return { role, name };
+}
+
+/** Megabytes per second, one stream. */
+export async function measure(
+  what: "bare" | "tunnel",
+  order: Order,
+  bytes: number,
+): Promise<number> {
+  const stream = what === "bare" ? await openBare() : await dial();
+  const head = new Uint8Array(9);
+  head[0] = order === "take" ? 1 : 2;
+  new DataView(head.buffer).setBigUint64(1, BigInt(bytes));
+  const began = performance.now();
+  await stream.write(head);
+  if (order === "take") {
+    const block = new Uint8Array(BLOCK);
+    for (let left = bytes; left > 0; left -= BLOCK) {
+      await stream.write(block.subarray(0, Math.min(left, BLOCK)));
+    }
+    await stream.read();
+  } else {
+    for (let left = bytes; left > 0;) left -= (await stream.read())!.length;
+  }
+  const seconds = (performance.now() - began) / 1_000;
+  await stream.end();
+  return bytes / 1e6 / seconds;
+}
+
+async function openBare(): Promise<Duplex> {
+  const { readable, writable } = await bare.createBidirectionalStream();
+  const reader = readable.getReader();
+  const writer = writable.getWriter();
+  return {
+    read: async () => (await reader.read()).value ?? null,
+    write: (bytes) => writer.write(bytes.slice()),
+    end: () => writer.close(),
+  };
+}
