@@ -17,7 +17,7 @@ export interface Conditions {
   readonly began: string;
   readonly seconds: number;
   readonly contenders: Readonly<Record<string, Description>>;
-  /** Tools that this machine lacks, and what to do about it. */
+  /** Tools and suites that this machine cannot have, and why. */
   readonly absent: Readonly<Record<string, string>>;
 }
 

@@ -13,11 +13,13 @@ import { type Display, openDisplay, stderrScreen } from "./progress.ts";
 import { formatJson, formatReport } from "./report.ts";
 import { connections } from "./suites/connections.ts";
 import { latency } from "./suites/latency.ts";
+import { link } from "./suites/link.ts";
+import { resume } from "./suites/resume.ts";
 import type { Suite } from "./suites/suite.ts";
 import { throughput } from "./suites/throughput.ts";
 import { startTarget } from "./target.ts";
 
-const SUITES: Readonly<Record<string, Suite>> = { throughput, latency, connections };
+const SUITES: Readonly<Record<string, Suite>> = { throughput, latency, connections, link, resume };
 
 /** What is known of a suite that failed as a whole. */
 const NOTHING = { metric: "", unit: "", better: "more", contender: "all", rounds: [] } as const;
@@ -62,18 +64,24 @@ async function run(
   let started: Promise<Field> | undefined;
   const field = () => started ??= startAll(ground, names, display);
   const results: Row[] = [];
+  const skipped: Record<string, string> = {};
   let report: Report | undefined;
   for (const suite of suites) {
     display.begin(suite);
     try {
-      results.push(...await SUITES[suite]!({ ...args, suite, progress, field }));
+      const skip = (why: string) => {
+        skipped[`suite ${suite}`] = why;
+        progress(`skipped: ${why}`, { keep: true });
+      };
+      results.push(...await SUITES[suite]!({ ...args, suite, progress, skip, field }));
     } catch (cause) {
       // The figures of the other suites may have taken hours.
       const failed = describe(cause);
       progress(`${suite} failed: ${failed}`, { keep: true });
       results.push({ ...NOTHING, suite, case: suite, failed });
     }
-    report = { ...conditions(args, before, await started), results };
+    const facts = conditions(args, before, await started);
+    report = { ...facts, absent: { ...facts.absent, ...skipped }, results };
     await save(report);
   }
   return report!;

@@ -144,6 +144,7 @@ test("progress counts the steps of all cases of a suite", async () => {
     rounds,
     names: ["a", "b"],
     progress: (_, note) => notes.push(note),
+    skip: (why) => assert.unreachable(why),
     field: () => Promise.resolve(field),
   });
   assert.equal(notes, [0, 1, 2, 3, 4, 5].map((done) => ({ done, of: 6 })));

@@ -21,8 +21,8 @@ const LINKS: readonly { roundTrip: number; rate: number }[] = [
   { roundTrip: 100, rate: 0 },
 ];
 const STREAMS = [1, 4];
-/** Bytes of a transfer: 3 seconds at 100 Mbit/s. */
-const BYTES = 32 * 1024 * 1024;
+/** Seconds of a transfer. */
+const SECONDS = 3;
 
 const rounds = Number(Deno.args[0] ?? 3);
 const rows = [["round trip", "rate", "transport", "1 connection", "4 connections"]];
@@ -65,9 +65,9 @@ async function measure(options: LinkOptions, transport: string): Promise<number[
 }
 
 async function load(link: Link, port: string, streams: number): Promise<number> {
-  const args = [port, String(streams), String(BYTES)];
+  const args = [`127.0.0.1:${port}`, "down", String(streams), "0", String(SECONDS)];
   await using running = program("generator.ts", args, { within: (c) => link.near.command(c) });
-  return Number(await running.line(/^rate (.*)$/m));
+  return JSON.parse(await running.line(/^(\{.*\})$/m)).rate;
 }
 
 function program(name: string, args: readonly string[], options: RunOptions): Running {

@@ -8,9 +8,10 @@
  *     1 take      so many bytes, then answer with one
  *     2 give      so many bytes, then end
  *     3 exchange  take and give so many bytes at the same time, then answer with one
+ *     4 count     everything, to the end; the length of each read is the answer, u32 (big-endian)
  */
 
-export const Order = { echo: 0, take: 1, give: 2, exchange: 3 } as const;
+export const Order = { echo: 0, take: 1, give: 2, exchange: 3, count: 4 } as const;
 
 export const ORDER_LENGTH = 13;
 /** Bytes that one call reads or writes at most; the load generator must not be what is slow. */
@@ -32,9 +33,9 @@ export interface Target extends Disposable {
   readonly port: number;
 }
 
-/** Starts it on a free port of 127.0.0.1. */
-export function startTarget(): Target {
-  const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+/** Starts it on a free port. */
+export function startTarget(hostname = "127.0.0.1"): Target {
+  const listener = Deno.listen({ hostname, port: 0 });
   serve(listener);
   return { port: listener.addr.port, [Symbol.dispose]: () => listener.close() };
 }
@@ -64,6 +65,17 @@ async function obey(conn: Deno.TcpConn): Promise<void> {
     case Order.exchange:
       await Promise.all([take(conn, bytes), give(conn, bytes, write)]);
       return await writeAll(conn, new Uint8Array(1));
+    case Order.count:
+      return await count(conn);
+  }
+}
+
+async function count(conn: Deno.TcpConn): Promise<void> {
+  const buffer = new Uint8Array(BLOCK);
+  for (let length; (length = await conn.read(buffer)) !== null;) {
+    const answer = new Uint8Array(4);
+    new DataView(answer.buffer).setUint32(0, length);
+    await writeAll(conn, answer);
   }
 }
 
@@ -111,5 +123,5 @@ export async function readFull(conn: Deno.TcpConn, buffer: Uint8Array): Promise<
   }
 }
 
-// A process of its own, for where the benchmark itself is not.
-if (import.meta.main) console.log(`port ${startTarget().port}`);
+// A process of its own, for where the benchmark itself is not; its argument is the address.
+if (import.meta.main) console.log(`port ${startTarget(Deno.args[0]).port}`);

@@ -41,7 +41,9 @@ export async function device(context: Context): Promise<void> {
     approval: approve?.(new Verifier(identity.authority)),
     resumeWindow: parseDuration(options.text("resumeWindow") ?? "5m"),
     log,
-    onUp: (link) => print(`device ${id} online via ${link.session.transport}`),
+    onUp(link, outgrown) {
+      if (!outgrown) print(`device ${id} online via ${link.session.transport}`);
+    },
   });
   const ended = new AbortController();
   stop.addEventListener("abort", () => served.close());

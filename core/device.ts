@@ -6,7 +6,7 @@ import { Approval, type ApprovalOptions } from "./approval.ts";
 import { Channel, type ChannelOptions } from "./channel/channel.ts";
 import { Freshness, keyOfHello } from "./channel/freshness.ts";
 import type { ChannelIdentity, Response } from "./channel/handshake.ts";
-import { Path } from "./channel/path.ts";
+import { Path, type PathKeys } from "./channel/path.ts";
 import { ChannelTable } from "./channel/table.ts";
 import { TakenTickets } from "./channel/tickets.ts";
 import { type End, FromRelay, type Offer } from "./control.ts";
@@ -50,6 +50,14 @@ export interface DeviceOptions {
   readonly channel?: Omit<ChannelOptions, "announce" | "onDetached">;
 }
 
+/** What a path is made of. */
+interface Way {
+  readonly messages: MessageStream;
+  readonly keys: PathKeys;
+  readonly link: Link;
+  readonly release: () => void;
+}
+
 /** What a dial says of itself, for the log. */
 type Facts = Record<string, string | undefined>;
 
@@ -59,6 +67,8 @@ export class Device {
   readonly #tickets = new TakenTickets();
   readonly #channels: ChannelTable;
   readonly #approval: Approval | undefined;
+  /** The link under the current path of each channel. */
+  readonly #links = new WeakMap<Channel, Link>();
   readonly #closed = new AbortController();
 
   constructor(options: DeviceOptions) {
@@ -83,6 +93,20 @@ export class Device {
       for await (const stream of link.session.incoming) this.#serveDial(stream, link);
     } catch {
       // The session was lost, which its supervisor sees and reports.
+    }
+  }
+
+  /**
+   * Gives up every path on this link, for another that is up. The operators' ends see it at once and
+   * dial anew, which leads to the newest link. A channel whose other end has not spoken yet stays.
+   */
+  leave(link: Link): void {
+    const cause = new TunnelError("reset", {
+      action: "use the channel",
+      state: "the device has a better session",
+    });
+    for (const { channel } of [...this.#channels]) {
+      if (channel.heard && this.#links.get(channel) === link) channel.detach(cause);
     }
   }
 
@@ -125,10 +149,10 @@ export class Device {
         await messages.close();
         return release();
       }
-      if (response.resume) return await this.#resume(response, messages, facts, release);
+      if (response.resume) return await this.#resume(response, messages, facts, link, release);
       const dial = { device: this.#options.id, offer, link };
       facts.approved = await this.#approval?.decide(dial, messages, this.#closed.signal);
-      await this.#open(offer, response, messages, facts, release);
+      await this.#open(offer, response, messages, facts, link, release);
     } catch (cause) {
       const error = toTunnelError(cause, "serve a dial", "target");
       log.info("dial refused", { ...facts, why: error.parts.state });
@@ -143,6 +167,7 @@ export class Device {
     response: Response,
     messages: MessageStream,
     facts: Facts,
+    link: Link,
     release: () => void,
   ): Promise<void> {
     const target = await this.#ready(offer, response, messages);
@@ -170,7 +195,7 @@ export class Device {
         attempt: 0,
         hello: keyOfHello(response.hello),
       });
-      channel.attach(new Path({ ...messages.detach(), keys, onEnd: release }), 0);
+      this.#attach(channel, { messages, keys, link, release }, 0);
       this.#options.log.info("dial accepted", facts);
       this.#carry(channel, target, facts);
     } catch (cause) {
@@ -214,6 +239,7 @@ export class Device {
     response: Response,
     messages: MessageStream,
     facts: Facts,
+    link: Link,
     release: () => void,
   ): Promise<void> {
     const { id, attempt, received } = response.resume!;
@@ -228,10 +254,14 @@ export class Device {
     if (held.attempt !== attempt) throw overtaken();
     held.hello = keyOfHello(response.hello);
     this.#channels.attached(id);
-    const { keys } = established;
-    const path = new Path({ ...messages.detach(), keys, onEnd: release });
-    held.channel.attach(path, received);
+    this.#attach(held.channel, { messages, keys: established.keys, link, release }, received);
     this.#options.log.info("channel resumed", facts);
+  }
+
+  #attach(channel: Channel, { messages, keys, link, release }: Way, received: number): void {
+    const carried = (bytes: number) => link.session.carried?.(bytes);
+    this.#links.set(channel, link);
+    channel.attach(new Path({ ...messages.detach(), keys, onEnd: release, carried }), received);
   }
 
   /** Ends a channel whose operator may not go on. A relay could as well never attach it again. */

@@ -61,6 +61,25 @@ test("a channel moves to a better link while it is well, and the one before ends
   await bounded("the end", channel.closed);
 });
 
+test("a device leaves a link: its channels come again, with no byte lost or repeated", async () => {
+  const moved = Promise.withResolvers<void>();
+  const info = (what: string) => what === "channel resumed" && moved.resolve();
+  await using world = await startWorld({ log: { ...SILENT, info } });
+  const channel = await world.dialer.dial("x", { port: 7 });
+  await channel.write(Uint8Array.of(1));
+  await bounded("the first byte", channel.read());
+  const total = 4 * MIB;
+  const sent = pour(channel, 7, total);
+  world.served.leave(await world.operator.link(5_000)); // No channel of the device's is on it.
+  assert.ok(channel.path);
+  world.served.leave(await world.device.link(5_000));
+  await bounded("the move", moved.promise);
+  // Read only now: nothing is over before it has moved.
+  assert.is(await bounded("the transfer", drain(channel, 7)), total);
+  await sent;
+  await bounded("the end", channel.closed);
+});
+
 test("an attach is one dial and its answer: one round trip, whatever the channel had under way", async () => {
   await using world = await startWorld();
   const channel = await world.dialer.dial("x", { port: 7 });

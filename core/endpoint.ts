@@ -12,6 +12,8 @@ export interface SessionConnector {
   connect(url: URL, signal?: AbortSignal): Promise<Session>;
   /** A session by a better transport than `current`; undefined when there is none. */
   improve(url: URL, current: string, signal?: AbortSignal): Promise<Session | undefined>;
+  /** A session by the transport of `outgrown`, in its place; without it sessions stay. */
+  remake?(url: URL, outgrown: Session, signal?: AbortSignal): Promise<Session>;
 }
 
 export interface EndpointOptions {
@@ -24,7 +26,7 @@ export interface EndpointOptions {
   /** A device's epoch now. */
   readonly epoch?: () => string;
   readonly log: Log;
-  readonly onUp?: (link: Link) => void;
+  readonly onUp?: (link: Link, outgrown?: Link) => void;
   readonly supervisor?: Pick<SupervisorOptions, "improveEvery" | "backoff" | "failFast">;
 }
 
@@ -61,9 +63,14 @@ export function superviseEndpoint(options: EndpointOptions): Supervisor {
       if (!session) return undefined;
       return await signInAs(options, session, instance, signal);
     },
-    onUp(link) {
+    remake: connector.remake && (async ({ session: outgrown }, signal) => {
+      log.info("the session is outgrown: another takes its place", { relay: relay.host });
+      const session = await connector.remake!(relay, outgrown, signal);
+      return await signInAs(options, session, instance, signal);
+    }),
+    onUp(link, outgrown) {
       log.info("signed in", { relay: relay.host, via: link.session.transport });
-      onUp?.(link);
+      onUp?.(link, outgrown);
     },
     onDown(error, retryIn) {
       const again = `${Math.ceil(retryIn / 100) / 10}s`;

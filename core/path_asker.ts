@@ -72,7 +72,8 @@ export class PathAsker {
         if ("stream" in made) {
           const { established } = made;
           const { keys } = established;
-          const path = new Path({ ...made.stream.detach(), keys, onEnd: release });
+          const carried = (bytes: number) => link.session.carried?.(bytes);
+          const path = new Path({ ...made.stream.detach(), keys, onEnd: release, carried });
           return { path, established };
         }
         const fresh = await this.#peers.learn(device, made.answer);

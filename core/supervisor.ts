@@ -22,13 +22,19 @@ export interface SupervisorOptions {
   improve?(current: Link, signal: AbortSignal): Promise<Link | undefined>;
   /** Milliseconds between attempts to improve; default 3 minutes. */
   improveEvery?: number;
+  /** One attempt at a link in the place of one whose session is outgrown. */
+  remake?(current: Link, signal: AbortSignal): Promise<Link>;
   /** Whether a failure of the very first attempt is final too: default false. */
   failFast?: boolean;
-  /** A link is up: new work goes to it from now on. Errors it throws end the supervisor. */
-  onUp?(link: Link): void;
+  /**
+   * A link is up: new work goes to it from now on. Errors it throws end the supervisor.
+   *
+   * @param outgrown the one whose place it takes, and whose work does better on the new one
+   */
+  onUp?(link: Link, outgrown?: Link): void;
   /** The link was lost, or an attempt failed; the next is due in `retryIn` milliseconds. */
   onDown?(error: TunnelError, retryIn: number): void;
-  /** An attempt to improve failed; work goes on as before. */
+  /** An attempt to improve or remake failed; work goes on as before. */
   onImproveFailed?(error: TunnelError): void;
   backoff?: BackoffOptions;
 }
@@ -106,8 +112,9 @@ export class Supervisor {
       return { error: toTunnelError(cause, "connect", "unreachable"), lasted: 0 };
     }
     const began = performance.now();
+    let outgrown: Link | undefined;
     for (;;) {
-      this.#announce(link);
+      this.#announce(link, outgrown);
       const next = await this.#hold(link, signal);
       if (next instanceof TunnelError) {
         this.#link = undefined;
@@ -117,19 +124,20 @@ export class Supervisor {
       }
       // The one before lives on until its streams have ended; its end is nobody's loss.
       link.retire(signal);
-      link = next;
+      outgrown = next.outgrown ? link : undefined;
+      link = next.link;
     }
   }
 
-  #announce(link: Link): void {
+  #announce(link: Link, outgrown?: Link): void {
     this.#link = link;
     this.#wasUp = true;
     this.#up.resolve(link);
-    this.#options.onUp?.(link);
+    this.#options.onUp?.(link, outgrown);
   }
 
   /** Waits for the end of a link, or for a better one. */
-  async #hold(link: Link, signal: AbortSignal): Promise<Link | TunnelError> {
+  async #hold(link: Link, signal: AbortSignal): Promise<Next | TunnelError> {
     const settled = new AbortController();
     const stop = () => link.session.close({ code: CloseCode.done, reason: "" });
     signal.addEventListener("abort", stop, { once: true });
@@ -143,14 +151,15 @@ export class Supervisor {
     );
     if (signal.aborted) stop();
     try {
-      return await Promise.race([ended, this.#improved(link, settled.signal)]);
+      const improved = this.#improved(link, settled.signal);
+      return await Promise.race([ended, improved, this.#remade(link, settled.signal)]);
     } finally {
       settled.abort();
       signal.removeEventListener("abort", stop);
     }
   }
 
-  async #improved(link: Link, signal: AbortSignal): Promise<Link> {
+  async #improved(link: Link, signal: AbortSignal): Promise<Next> {
     const { improve, improveEvery = 180_000, onImproveFailed } = this.#options;
     while (improve && !signal.aborted) {
       await delay(improveEvery, signal);
@@ -158,7 +167,7 @@ export class Supervisor {
       try {
         const better = await improve(link, signal);
         if (better === undefined) break;
-        if (!signal.aborted) return better;
+        if (!signal.aborted) return { link: better, outgrown: false };
         better.session.close();
       } catch (cause) {
         if (!signal.aborted) onImproveFailed?.(toTunnelError(cause, "improve", "unreachable"));
@@ -166,4 +175,25 @@ export class Supervisor {
     }
     return await new Promise<never>(() => {});
   }
+
+  async #remade(link: Link, signal: AbortSignal): Promise<Next> {
+    const { remake, onImproveFailed } = this.#options;
+    if (remake && link.session.outgrown) {
+      await link.session.outgrown;
+      try {
+        const made = await remake(link, signal);
+        if (!signal.aborted) return { link: made, outgrown: true };
+        made.session.close();
+      } catch (cause) {
+        if (!signal.aborted) onImproveFailed?.(toTunnelError(cause, "improve", "unreachable"));
+      }
+    }
+    return await new Promise<never>(() => {});
+  }
+}
+
+/** A link in the place of another, which is outgrown, or only of a lesser kind. */
+interface Next {
+  readonly link: Link;
+  readonly outgrown: boolean;
 }

@@ -122,6 +122,52 @@ test("new work moves to a better transport, and the old link lives until its cha
   await bounded("the end", running);
 });
 
+test("an outgrown link is replaced at once, and it is told which one it was", async () => {
+  await using fleet = await startFleet();
+  const outgrown = Promise.withResolvers<void>();
+  const ups: (readonly [Link, Link | undefined])[] = [];
+  const supervisor = new Supervisor({
+    async connect() {
+      const link = await fleet.operator();
+      Object.assign(link.session, { outgrown: outgrown.promise });
+      return link;
+    },
+    remake: () => fleet.operator(),
+    onUp: (link, old) => ups.push([link, old]),
+  });
+  const stop = new AbortController();
+  const running = supervisor.run(stop.signal);
+  const old = await supervisor.link(60_000);
+  outgrown.resolve();
+  const made = await bounded("the link in its place", waitForOther(supervisor, old));
+  assert.equal(ups, [[old, undefined], [made, old]]);
+  stop.abort();
+  await bounded("the end", running);
+});
+
+test("an outgrown link for which there is no other stays", async () => {
+  await using fleet = await startFleet();
+  const failed = Promise.withResolvers<TunnelError>();
+  const down = new TunnelError("unreachable", { action: "connect", state: "nobody there" });
+  const supervisor = new Supervisor({
+    async connect() {
+      const link = await fleet.operator();
+      Object.assign(link.session, { outgrown: Promise.resolve() });
+      return link;
+    },
+    remake: () => Promise.reject(down),
+    onImproveFailed: failed.resolve,
+  });
+  const stop = new AbortController();
+  const running = supervisor.run(stop.signal);
+  const link = await supervisor.link(60_000);
+  assert.is(await bounded("the failure", failed.promise), down);
+  assert.is(supervisor.current, link);
+  assert.ok(await link.ping() >= 0);
+  stop.abort();
+  await bounded("the end", running);
+});
+
 test("Backoff doubles up to its cap and cuts by up to half", () => {
   const random = new Random(newSeed());
   const backoff = new Backoff({ first: 100, cap: 1_000, random: () => random.next() / 2 ** 32 });

@@ -94,6 +94,15 @@ export interface Session extends AsyncDisposable {
   openStream(options?: { signal?: AbortSignal }): Promise<Stream>;
   /** Ends the session and every stream on it. The first call counts. */
   close(info?: CloseInfo): void;
+  /**
+   * A client's: fulfils when a new session by the same transport, made with
+   * {@linkcode ConnectOptions.replaces}, would carry more. Never rejects.
+   */
+  readonly outgrown?: Promise<void>;
+  /** Told by the user of a client's session what channels on it have carried, bytes either way. */
+  carried?(bytes: number): void;
+  /** Told by a relay that the peer has signed in. */
+  welcome?(): void;
 }
 
 /** Bounds and timers of a session; each end states its own. */
@@ -125,6 +134,8 @@ export interface ConnectOptions {
   /** An HTTP CONNECT proxy, `http://user:password@host:port`. Only WebSocket passes one. */
   proxy?: URL;
   limits?: Partial<Limits>;
+  /** The outgrown session to the same relay whose place the new one takes. */
+  replaces?: Session;
 }
 
 /** What a listener shows its clients, PEM. */

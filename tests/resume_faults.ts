@@ -51,6 +51,14 @@ export function blackout(milliseconds: number): Fault {
   };
 }
 
+/** UDP passes the link no more. */
+export const blockUdp: Fault = {
+  name: "UDP blocked",
+  async strike({ link }) {
+    await link!.blockUdp(true);
+  },
+};
+
 /** The near side has another address. */
 export const changeAddress: Fault = {
   name: "change of address",

@@ -11,10 +11,17 @@ export interface SshServer extends AsyncDisposable {
   readonly user: string;
 }
 
-/** Starts sshd on a free port of 127.0.0.1 with keys of its own in `dir`. */
+export interface SshServerOptions extends Pick<RunOptions, "within"> {
+  /** IPv4; default 127.0.0.1. */
+  readonly address?: string;
+  /** Takes the process before it is waited for, and ends it. */
+  readonly keep?: (server: Running) => Running;
+}
+
+/** Starts sshd on a free port with keys of its own in `dir`. */
 export async function startSshServer(
   dir: string,
-  { within }: Pick<RunOptions, "within"> = {},
+  { within, address = "127.0.0.1", keep = (server) => server }: SshServerOptions = {},
 ): Promise<SshServer> {
   for (const key of ["host", "client"]) {
     await runToEnd(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", `${dir}/${key}`]);
@@ -22,7 +29,7 @@ export async function startSshServer(
   const port = freePort();
   await Deno.writeTextFile(
     `${dir}/sshd_config`,
-    `ListenAddress 127.0.0.1
+    `ListenAddress ${address}
 Port ${port}
 HostKey ${dir}/host
 AuthorizedKeysFile ${dir}/client.pub
@@ -37,7 +44,7 @@ Subsystem sftp internal-sftp
   // Privilege separation wants its folder, which a fresh container lacks.
   await Deno.mkdir("/run/sshd", { recursive: true }).catch(() => {});
   const command = [find("sshd")!, "-D", "-e", "-f", `${dir}/sshd_config`];
-  const server = new Running(command, { within });
+  const server = keep(new Running(command, { within }));
   await server.line(/Server listening on/, "stderr");
   const options = [
     ["IdentityFile", `${dir}/client`],

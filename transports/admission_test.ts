@@ -4,7 +4,7 @@ import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { delay } from "../core/deadline.ts";
 import { TunnelError } from "../core/errors.ts";
-import type { Incoming, Listener, RemoteAddress } from "../core/transport.ts";
+import type { Incoming, Listener, RemoteAddress, Session } from "../core/transport.ts";
 import { bounded } from "../tests/bounded.ts";
 import { failureOf } from "../tests/failure.ts";
 import { testGround } from "../tests/network_fixture.ts";
@@ -15,6 +15,7 @@ import { webtransportProtocol, webtransportTransport } from "./webtransport/tran
 
 const test = suite("admission by address");
 const { cert, key, root } = await testGround();
+const PROBE = Uint8Array.of(0, 0, 0, 0, 9);
 const localhost = { hostname: "127.0.0.1", port: 0, cert, key };
 
 for (const transport of [quic, webtransportTransport(), websocket]) {
@@ -63,19 +64,22 @@ test("a handshake that never goes on costs its time and no more (quic)", async (
   socket.close();
 });
 
-test("a datagram ends the session: nobody would read it (quic)", async () => {
+test("a stranger's datagram ends the session (quic)", async () => {
   await using listener = await quic.listen(localhost);
-  const connecting = Deno.connectQuic({
-    hostname: "127.0.0.1",
-    port: listener.address.port,
-    alpnProtocols: [ALPN],
-    caCerts: [root],
-  });
-  const session = await (await first(listener)).accept();
-  const client = await connecting;
+  const { client, session } = await rawPair(listener);
+  await client.sendDatagram(PROBE);
+  assert.is((await bounded("the client", client.closed)).closeCode, 4);
+  assert.is((await session.closed).code, 4);
+});
+
+test("a member's probe comes back, anything else of its ends the session (quic)", async () => {
+  await using listener = await quic.listen(localhost);
+  const { client, session } = await rawPair(listener);
+  session.welcome!();
+  await client.sendDatagram(PROBE);
+  assert.equal(await bounded("the answer", client.readDatagram()), PROBE);
   await client.sendDatagram(new Uint8Array(100));
-  const { closeCode } = await bounded("the client", client.closed);
-  assert.is(closeCode, 4);
+  assert.is((await bounded("the client", client.closed)).closeCode, 4);
   assert.is((await session.closed).code, 4);
 });
 
@@ -134,6 +138,18 @@ test("a silent client is kept alive by the relay (webtransport)", async () => {
 });
 
 test.run();
+
+/** A session, and a client of no program's. */
+async function rawPair(listener: Listener): Promise<{ client: Deno.QuicConn; session: Session }> {
+  const connecting = Deno.connectQuic({
+    hostname: "127.0.0.1",
+    port: listener.address.port,
+    alpnProtocols: [ALPN],
+    caCerts: [root],
+  });
+  const session = await (await first(listener)).accept();
+  return { client: await connecting, session };
+}
 
 async function first(listener: Listener): Promise<Incoming> {
   const incoming = listener[Symbol.asyncIterator]().next();

@@ -64,6 +64,14 @@ export class Connector {
     return await this.#race(url, better, signal);
   }
 
+  /** A session by the transport of `outgrown`, in its place. */
+  async remake(url: URL, outgrown: Session, signal?: AbortSignal): Promise<Session> {
+    const { caCerts, limits } = this.#options;
+    const transport = this.#usable(url).find(({ name }) => name === outgrown.transport)!;
+    const options = { caCerts, limits, proxy: this.#proxy(url), signal, replaces: outgrown };
+    return await transport.connect(url, options);
+  }
+
   #order(url: URL): Transport[] {
     const first = this.#remembered(url);
     return this.#usable(url).sort((a, b) => Number(b.name === first) - Number(a.name === first));

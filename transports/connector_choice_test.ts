@@ -3,7 +3,7 @@ import * as assert from "uvu/assert";
 import { delay } from "../core/deadline.ts";
 import { bounded } from "../tests/bounded.ts";
 import { failureOf } from "../tests/failure.ts";
-import { fakeConnector } from "../tests/fake_transport.ts";
+import { fakeConnector, FakeSession } from "../tests/fake_transport.ts";
 import { Leftovers } from "../tests/leftovers.ts";
 
 const RELAY = new URL("tunnel://relay.example:8443");
@@ -115,6 +115,19 @@ test("a relay in NO_PROXY is dialled by QUIC, without the proxy", async () => {
   assert.is(dial.options.proxy, undefined);
   dial.succeed();
   await bounded("the session", connecting);
+});
+
+test("remake dials the same transport again, for the session in whose place it is", async () => {
+  for (const transport of ["quic", "websocket"] as const) {
+    const fakes = fakeConnector();
+    const outgrown = new FakeSession(transport);
+    const remaking = fakes.connector.remake(RELAY, outgrown);
+    const dial = await fakes[transport].dial();
+    assert.is(dial.options.replaces, outgrown);
+    const session = dial.succeed();
+    assert.is(await bounded("the session", remaking), session);
+    assert.is(fakes.quic.dials.length + fakes.websocket.dials.length, 1);
+  }
 });
 
 test("improve has nothing better than QUIC, nor than a transport that is forced", async () => {

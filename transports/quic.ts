@@ -14,6 +14,8 @@ import {
   type Stream,
   type Transport,
 } from "../core/transport.ts";
+import { answerDatagrams } from "./congestion/answers.ts";
+import { FIRST, LossWatch, type Successor } from "./congestion/watch.ts";
 import { connectQuic, listenQuic, type QuicProtocol } from "./quic_endpoint.ts";
 import { StreamOpener } from "./stream_opener.ts";
 
@@ -26,19 +28,23 @@ export const quicProtocol: QuicProtocol = {
   transport: "quic",
   streams: { bidirectional: 0, unidirectional: 0 },
   hasSilentClients: false,
-  open: (conn) => Promise.resolve(new QuicSession(conn)),
-  accept: (conn) => Promise.resolve(new QuicSession(conn)),
+  open: (conn, { how }) => Promise.resolve(new ClientSession(conn, how)),
+  accept: (conn, { onWish }) => Promise.resolve(new RelaySession(conn, onWish)),
 };
 
 /** The QUIC transport. */
 export const quic: Transport = {
   name: "quic",
-  connect: (url, options) => connectQuic(quicProtocol, url, options),
+  async connect(url, options = {}) {
+    const { replaces } = options;
+    const how = replaces instanceof ClientSession ? await replaces.successor() : FIRST;
+    return await connectQuic(quicProtocol, url, options, how);
+  },
   listen: (options) => Promise.resolve().then(() => listenQuic(options, [quicProtocol])),
 };
 
 /** A session over an established QUIC connection, client's or server's. */
-class QuicSession implements Session {
+abstract class QuicSession implements Session {
   readonly transport = "quic";
   readonly remote: RemoteAddress;
   readonly closed: Promise<CloseInfo>;
@@ -85,17 +91,15 @@ class QuicSession implements Session {
     await this.closed.catch(() => {});
   }
 
-  /**
-   * Datagrams and unidirectional streams are never sent, and what nobody reads would be kept: over a
-   * megabyte of each.
-   */
+  /** For what cannot be, and would be kept if nobody read it: over a megabyte of it. */
+  protected refuse(reason: string): void {
+    this.close({ code: CloseCode.protocol, reason });
+  }
+
   #refuseOthers(): void {
-    const refuse = (reason: string) => this.close({ code: CloseCode.protocol, reason });
-    const ended = () => {}; // The session is over.
-    this.#conn.readDatagram().then(() => refuse("a datagram came"), ended);
     this.#conn.incomingUnidirectionalStreams.getReader().read().then(({ done }) => {
-      if (!done) refuse("a unidirectional stream came");
-    }, ended);
+      if (!done) this.refuse("a unidirectional stream came");
+    }, () => {}); // The session is over.
   }
 
   #accepting(): ReadableStream<Stream> {
@@ -114,3 +118,44 @@ class QuicSession implements Session {
     }, { highWaterMark: 0 });
   }
 }
+
+/** A client's session: looks at how the way treats packets while it carries much. */
+class ClientSession extends QuicSession {
+  readonly outgrown: Promise<void>;
+  readonly #watch: LossWatch;
+
+  constructor(conn: Deno.QuicConn, how: Successor) {
+    super(conn);
+    const over = new AbortController();
+    this.closed.catch(() => {}).finally(() => over.abort());
+    const onMisuse = () => this.refuse(MISUSE);
+    this.#watch = new LossWatch({ ...how, conn, ended: over.signal, onMisuse });
+    this.outgrown = this.#watch.outgrown;
+  }
+
+  carried(bytes: number): void {
+    this.#watch.carried(bytes);
+  }
+
+  /** @throws {TunnelError} `unreachable` when the relay does not answer */
+  successor(): Promise<Successor> {
+    return this.#watch.successor();
+  }
+}
+
+/** A relay's session: answers the datagrams of members. */
+class RelaySession extends QuicSession {
+  #isMember = false;
+
+  constructor(conn: Deno.QuicConn, onWish: () => void) {
+    super(conn);
+    const onMisuse = () => this.refuse(MISUSE);
+    answerDatagrams({ conn, onMisuse, isMember: () => this.#isMember, onWish });
+  }
+
+  welcome(): void {
+    this.#isMember = true;
+  }
+}
+
+const MISUSE = "a datagram came";

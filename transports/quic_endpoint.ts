@@ -20,6 +20,8 @@ import {
   type Session,
 } from "../core/transport.ts";
 import { bindError, portOf, staggered } from "./address.ts";
+import { Wishes } from "./congestion/answers.ts";
+import { Control, FIRST, type Successor } from "./congestion/watch.ts";
 
 /** Milliseconds until there is a session, each way. */
 const HANDSHAKE_TIMEOUT = 10_000;
@@ -37,19 +39,31 @@ export interface QuicProtocol {
   /** Whether clients may be silent, so that the relay must keep their connections alive. */
   readonly hasSilentClients: boolean;
   /** Makes a session of a connection to a relay; the connection is closed when it rejects. */
-  open(conn: Deno.QuicConn, options: { url: URL; signal: AbortSignal }): Promise<Session>;
+  open(
+    conn: Deno.QuicConn,
+    options: { url: URL; signal: AbortSignal; how: Successor },
+  ): Promise<Session>;
   /**
    * Makes a session of a client's connection. When it rejects the connection is closed, unless that
    * has been done.
+   *
+   * @param options.onWish has the next connection from there bear loss
    */
-  accept(conn: Deno.QuicConn, options: { signal: AbortSignal }): Promise<Session>;
+  accept(
+    conn: Deno.QuicConn,
+    options: { signal: AbortSignal; onWish: () => void },
+  ): Promise<Session>;
 }
 
-/** @throws {TunnelError} `unreachable`, `aborted`, `usage` */
+/**
+ * @param how its connection reacts to loss
+ * @throws {TunnelError} `unreachable`, `aborted`, `usage`
+ */
 export async function connectQuic(
   protocol: QuicProtocol,
   url: URL,
   options: ConnectOptions = {},
+  how: Successor = FIRST,
 ): Promise<Session> {
   const action = `connect ${url.host} by ${nameOf(protocol)}`;
   const { signal } = options;
@@ -70,7 +84,8 @@ export async function connectQuic(
         return await staggered(
           addresses,
           signal,
-          ({ address }, signal) => dial(protocol, { ...options, url, address, hostname, signal }),
+          ({ address }, signal) =>
+            dial(protocol, { ...options, url, address, hostname, signal, how }),
           { discard: (session) => session.close() },
         );
       },
@@ -85,11 +100,12 @@ interface Dial extends ConnectOptions {
   readonly address: string;
   readonly hostname: string;
   readonly signal: AbortSignal;
+  readonly how: Successor;
 }
 
 async function dial(
   protocol: QuicProtocol,
-  { url, address, hostname, caCerts, signal, limits }: Dial,
+  { url, address, hostname, caCerts, signal, limits, how }: Dial,
 ): Promise<Session> {
   const endpoint = new Deno.QuicEndpoint({
     hostname: address.includes(":") ? "::" : "0.0.0.0",
@@ -107,10 +123,11 @@ async function dial(
       caCerts,
       endpoint,
       ...transportOptions([protocol], limits),
+      congestionControl: Control[how.control],
     });
     if (signal.aborted) throw signal.reason;
     conn.closed.then(cancel, cancel);
-    return await protocol.open(conn, { url, signal });
+    return await protocol.open(conn, { url, signal, how });
   } catch (cause) {
     endpoint.close();
     throw cause;
@@ -140,6 +157,7 @@ class QuicListener implements Listener {
   // All are held for the endpoint's life: it goes deaf when one is garbage-collected.
   readonly #listeners: Deno.QuicListener[] = [];
   readonly #options: Deno.QuicServerTransportOptions;
+  readonly #wishes = new Wishes(() => performance.now());
   #connections = 0;
   #open = true;
 
@@ -207,16 +225,23 @@ class QuicListener implements Listener {
     try {
       // With `zeroRtt` the connection is there before its handshake, and with it the address. Nothing
       // is read of it or written to it until the handshake is done, so nothing can be replayed.
-      const accepted = conn = incoming.accept({ ...this.#options, zeroRtt: true });
+      const congestionControl = Control[this.#wishes.pending ? "bbr" : "cubic"];
+      const accepted = conn = incoming.accept({
+        ...this.#options,
+        congestionControl,
+        zeroRtt: true,
+      });
       this.#watch(accepted);
       const { hostname, port } = accepted.remoteAddr;
       admit?.({ hostname, port });
+      this.#wishes.grant(hostname);
+      const onWish = () => this.#wishes.add(hostname);
       const options = { action, timeout: HANDSHAKE_TIMEOUT, signal };
       return await withDeadline(options, async (signal) => {
         // It fulfils when the handshake has failed too: there is no protocol then.
         await accepted.handshake;
         throwIfAborted(signal, action);
-        return await this.#protocolOf(accepted, action).accept(accepted, { signal });
+        return await this.#protocolOf(accepted, action).accept(accepted, { signal, onWish });
       });
     } catch (cause) {
       conn?.close({ closeCode: CloseCode.limit, reason: "" });

@@ -37,6 +37,8 @@ export interface Bare {
 }
 
 export const HOST = "127.0.0.1";
+/** The address that the relay has for the other two, over QUIC. */
+export const RELAY = Deno.env.get("BARE_RELAY") ?? HOST;
 
 const KINDS: Record<string, Bare> = { quic, websocket, tls };
 

@@ -1,7 +1,7 @@
 /** The reference chain over raw QUIC: one stream per connection on each hop. */
 
 import { connectTcp, joinStream, listenTcp, untilDone } from "./copy.ts";
-import { type Bare, HOST, type Keys } from "./main.ts";
+import { type Bare, HOST, type Keys, RELAY } from "./main.ts";
 
 const LIMITS: Deno.QuicTransportOptions = {
   keepAliveInterval: 2_500,
@@ -16,7 +16,7 @@ export const quic: Bare = {
   },
 
   relay({ cert, key }) {
-    const endpoint = new Deno.QuicEndpoint({ hostname: HOST, port: 0 });
+    const endpoint = new Deno.QuicEndpoint({ hostname: RELAY, port: 0 });
     serve(endpoint.listen({ cert, key, alpnProtocols: ["device", "service"], ...LIMITS }));
     return Promise.resolve(endpoint.addr.port);
   },
@@ -31,8 +31,9 @@ export const quic: Bare = {
 async function connect(port: number, protocol: string, { root }: Keys): Promise<Deno.QuicConn> {
   const alpnProtocols = [protocol];
   return await Deno.connectQuic({
-    hostname: HOST,
+    hostname: RELAY,
     port,
+    serverName: HOST,
     alpnProtocols,
     caCerts: [root],
     ...LIMITS,

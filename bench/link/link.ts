@@ -73,6 +73,13 @@ export interface Link extends AsyncDisposable {
   blackout(on: boolean): Promise<void>;
   /** Drops UDP, that under way as well; settles when it is so, or is no more. */
   blockUdp(on: boolean): Promise<void>;
+  /**
+   * Has new TCP connections over the link use this congestion control; before, it is the machine's.
+   *
+   * @param algorithm as the kernel names it: "cubic", "bbr"
+   * @throws {TunnelError} `unavailable` when it has none of that name
+   */
+  useTcp(algorithm: string): Promise<void>;
   /** Takes the near side's address and gives it one that it never had; returns that. */
   changeAddress(): Promise<string>;
   /** Ends the link and removes its namespaces. */
@@ -133,6 +140,10 @@ class EmulatedLink implements Link {
 
   blockUdp(on: boolean): Promise<void> {
     return this.#linkem.set("udp-block", on);
+  }
+
+  async useTcp(algorithm: string): Promise<void> {
+    for (const side of [this.near, this.far]) await side.useTcp(algorithm);
   }
 
   async changeAddress(): Promise<string> {

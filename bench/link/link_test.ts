@@ -130,6 +130,15 @@ await testLink("changeAddress: the same socket goes on from the new address", as
   assert.not.equal(await link.changeAddress(), old);
 });
 
+await testLink("useTcp: connections go on, by a control that the kernel has", async () => {
+  await using ground = await Ground.open();
+  const { link, near } = ground;
+  await link.useTcp("reno");
+  await ground.connect();
+  await near.ask("echo", 100_000);
+  assert.is((await failureOf(link.useTcp("none-such"))).code, "unavailable");
+});
+
 await testLink("two links at once do not meet", async () => {
   await using one = await Ground.open();
   await using other = await Ground.open();

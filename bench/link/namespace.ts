@@ -22,6 +22,7 @@ export class Side implements Namespace {
   readonly name: string;
   readonly #network: string;
   #host: number;
+  #tcp?: string;
 
   /** @param network the first three numbers of its addresses, @param host the last */
   constructor(name: string, network: string, host: number) {
@@ -60,8 +61,15 @@ export class Side implements Namespace {
     ]);
   }
 
+  /** How new TCP connections over the link react to loss: "cubic", "bbr", "reno", as the kernel has. */
+  async useTcp(algorithm: string): Promise<void> {
+    this.#tcp = algorithm;
+    await this.#configure([this.#route("replace")]);
+  }
+
   #route(verb: "add" | "replace"): string {
-    return `route ${verb} ${this.#network}.0/24 dev ${DEVICE} src ${this.address}`;
+    const route = `route ${verb} ${this.#network}.0/24 dev ${DEVICE} src ${this.address}`;
+    return this.#tcp === undefined ? route : `${route} congctl ${this.#tcp}`;
   }
 
   async #configure(lines: readonly string[]): Promise<void> {

@@ -45,6 +45,8 @@ export interface SuiteOptions {
   /** The names of the contenders that are wanted. */
   readonly names: readonly string[];
   readonly progress: Progress;
+  /** Tells that this suite is left out, and why; the report says so. */
+  readonly skip: (why: string) => void;
   /** The contenders, running on loopback: started by the first suite that asks. */
   readonly field: () => Promise<Field>;
 }

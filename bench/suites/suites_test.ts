@@ -90,6 +90,7 @@ function quick(suite: Suite, contender: Pick<Contender, "port" | "cold">): Promi
     rounds: 1,
     names: ["direct"],
     progress: () => {},
+    skip: (why) => assert.unreachable(why),
     field: () => Promise.resolve({ contenders, failures: none, absent: none, ...disposed }),
   });
   return bounded("the suite", run);

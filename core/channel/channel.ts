@@ -184,6 +184,11 @@ export class Channel implements Duplex {
     this.#release.resolve();
   }
 
+  /** Gives the path up, as if it had been lost: there is a better way to this end. */
+  detach(cause: TunnelError): void {
+    if (this.#path) this.#lose(this.#path, cause);
+  }
+
   get #complete(): boolean {
     return this.#send.finished && this.#receive.ended;
   }

@@ -49,6 +49,8 @@ export interface PathOptions extends ByteStream {
   readonly keys: PathKeys;
   /** Called once, when the stream has ended or was given up. */
   readonly onEnd?: () => void;
+  /** Told of bytes that the stream has taken or brought. */
+  readonly carried?: (bytes: number) => void;
 }
 
 export class Path {
@@ -56,6 +58,7 @@ export class Path {
   readonly #writer: ByteWriter;
   readonly #keys: PathKeys;
   readonly #onEnd: () => void;
+  readonly #carried: ((bytes: number) => void) | undefined;
   /** A record whose rest has not come yet. */
   #partial: Uint8Array<ArrayBuffer> = EMPTY;
   #filled = 0;
@@ -63,11 +66,12 @@ export class Path {
   /** Resolved when nothing more is read. */
   readonly #heard = Promise.withResolvers<void>();
 
-  constructor({ reader, writer, keys, onEnd }: PathOptions) {
+  constructor({ reader, writer, keys, onEnd, carried }: PathOptions) {
     this.#reader = reader;
     this.#writer = writer;
     this.#keys = keys;
     this.#onEnd = onEnd ?? (() => {});
+    this.#carried = carried;
   }
 
   /** Sends one record, given in parts, as {@linkcode Path.sendAll} does. */
@@ -98,6 +102,7 @@ export class Path {
     } catch (cause) {
       throw lost("it failed", cause);
     }
+    this.#carried?.(length);
     giveBlock(room);
   }
 
@@ -112,6 +117,7 @@ export class Path {
         const block = await this.#read();
         if (this.#over && block === null) return;
         if (block === null) throw lost("it ended before the channel did");
+        this.#carried?.(block.length);
         if (!this.#over) this.#take(block, handle);
       }
     } finally {

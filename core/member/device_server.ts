@@ -45,9 +45,10 @@ export class DeviceServer implements AsyncDisposable {
     const presence = await Presence.of({
       ...options,
       epoch: () => device.epoch,
-      onUp(link) {
-        options.onUp?.(link);
+      onUp(link, outgrown) {
+        options.onUp?.(link, outgrown);
         device.serve(link);
+        if (outgrown) device.leave(outgrown);
         reportRoundTrips(link);
       },
     });

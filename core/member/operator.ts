@@ -34,8 +34,8 @@ export class Operator {
     const presence = await Presence.of({
       ...options,
       failFast: true,
-      onUp(link) {
-        options.onUp?.(link);
+      onUp(link, outgrown) {
+        options.onUp?.(link, outgrown);
         dialer.move(link);
       },
     });

@@ -24,8 +24,8 @@ export interface PresenceOptions {
   readonly log: Log;
   /** A device's epoch now. */
   readonly epoch?: () => string;
-  /** A link is up, the first or the next one. */
-  readonly onUp?: (link: Link) => void;
+  /** A link is up, the first or the next one. @param outgrown as a supervisor tells it */
+  readonly onUp?: (link: Link, outgrown?: Link) => void;
   /** Whether a failure of the very first attempt is final: default false. */
   readonly failFast?: boolean;
 }
@@ -59,9 +59,9 @@ export class Presence {
       agent: options.agent,
       epoch: options.epoch,
       log,
-      onUp: (link) => {
+      onUp: (link, outgrown) => {
         this.#first.resolve(link);
-        options.onUp?.(link);
+        options.onUp?.(link, outgrown);
       },
       supervisor: { failFast: options.failFast },
     });

@@ -167,6 +167,7 @@ export class Relay {
       const admitted = await admit(session, this.#gate, bounds);
       this.#audit.record(sessionEvent("sign-in", admitted.member, session));
       guest.signedIn();
+      session.welcome?.();
       signIns.of("accepted").add();
       return admitted;
     } catch (cause) {

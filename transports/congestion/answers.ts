@@ -1,0 +1,73 @@
+/** The relay's half of the datagrams of a session: it sends probes back, and takes note of wishes. */
+
+import { Bucket } from "../../core/bucket.ts";
+import { type Datagrams, decode, Kind } from "./datagram.ts";
+
+/** Datagrams of a member that are answered; a client sends 100 probes a second. */
+const ANSWERS = { perSecond: 150, burst: 300 };
+/** Milliseconds for which a wish holds, if nobody comes. */
+const WISH_HOLDS = 2_000;
+
+export interface AnswerOptions {
+  readonly conn: Datagrams;
+  /** Something came that cannot be. */
+  readonly onMisuse: () => void;
+  /** Asked for each datagram: those of strangers are misuse. */
+  readonly isMember: () => boolean;
+  /** The next connection from there is to bear loss. Once a session. */
+  readonly onWish: () => void;
+  /** Milliseconds from any beginning, never less than before; by default the machine's. */
+  readonly now?: () => number;
+}
+
+/** Answers until the connection ends. Never rejects. */
+export async function answerDatagrams(
+  { conn, onMisuse, isMember, onWish, now = () => performance.now() }: AnswerOptions,
+): Promise<void> {
+  const bucket = new Bucket(ANSWERS, now);
+  let hasWished = false;
+  try {
+    for (;;) {
+      const datagram = await conn.readDatagram();
+      const message = decode(datagram);
+      if (!message || !isMember() || !bucket.take()) return onMisuse();
+      if (message.kind === Kind.wish && !hasWished) {
+        hasWished = true;
+        onWish();
+      }
+      await conn.sendDatagram(datagram);
+    }
+  } catch {
+    // The connection has ended, as its owner sees.
+  }
+}
+
+/**
+ * Who has wished, by address. Deno's QUIC shows nothing of a connection before it is accepted, and
+ * how it reacts to loss is fixed by then: so whoever comes while a wish waits gets what was wished.
+ */
+export class Wishes {
+  readonly #until = new Map<string, number>();
+  readonly #now: () => number;
+
+  /** @param now milliseconds from any beginning, never less than before */
+  constructor(now: () => number) {
+    this.#now = now;
+  }
+
+  /** Whether the next connection is to bear loss. */
+  get pending(): boolean {
+    const now = this.#now();
+    for (const [hostname, until] of this.#until) if (until <= now) this.#until.delete(hostname);
+    return this.#until.size > 0;
+  }
+
+  add(hostname: string): void {
+    this.#until.set(hostname, this.#now() + WISH_HOLDS);
+  }
+
+  /** A connection from there has been accepted. */
+  grant(hostname: string): void {
+    this.#until.delete(hostname);
+  }
+}
