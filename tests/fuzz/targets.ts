@@ -7,6 +7,7 @@ import { controlLink } from "./targets/control_link.ts";
 import { controlRelay } from "./targets/control_relay.ts";
 import { files } from "./targets/files.ts";
 import { handshakes } from "./targets/handshakes.ts";
+import { shortHandshakes } from "./targets/short_handshakes.ts";
 import { http3 } from "./targets/http3.ts";
 import { http3Peer } from "./targets/http3_peer.ts";
 import { identities } from "./targets/identities.ts";
@@ -21,6 +22,7 @@ export const decoders: readonly Target[] = [
   ...messages,
   ...records,
   ...handshakes,
+  ...shortHandshakes,
   ...identities,
   ...websockets,
   ...http3,
