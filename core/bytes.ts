@@ -5,18 +5,24 @@ import { TunnelError } from "./errors.ts";
 const EMPTY = new Uint8Array(0);
 
 /**
+ * Bytes of memory that a read brings at least. A session's control stream waits in a read for as long
+ * as it lasts, and without memory from here the platform takes 64 KiB for that.
+ */
+const LEAST_READ = 1024;
+
+/**
  * Reads exact numbers of bytes from a readable stream and gives back what is left over. It owns the
  * stream's reader from construction until {@linkcode ByteReader.cancel} or the end.
  */
 export class ByteReader {
   readonly #readable: ReadableStream<Uint8Array>;
-  #reader: ReadableStreamDefaultReader<Uint8Array>;
+  #reader: Reader;
   #chunk: Uint8Array = EMPTY;
   #received = 0;
 
   constructor(readable: ReadableStream<Uint8Array>) {
     this.#readable = readable;
-    this.#reader = readable.getReader();
+    this.#reader = readerOf(readable);
   }
 
   /** Bytes that have come, whether they were asked for or not. */
@@ -26,16 +32,10 @@ export class ByteReader {
 
   /** The next chunk, whatever its size; null at the end. */
   async read(): Promise<Uint8Array | null> {
-    if (this.#chunk.length > 0) {
-      const chunk = this.#chunk;
-      this.#chunk = EMPTY;
-      return chunk;
-    }
+    if (this.#chunk.length > 0) return this.#take(this.#chunk.length);
     for (;;) {
-      const { value, done } = await this.#reader.read();
-      if (done) return null;
-      this.#received += value.length;
-      if (value.length > 0) return value;
+      const value = await this.#next(LEAST_READ);
+      if (value === null || value.length > 0) return value;
     }
   }
 
@@ -46,29 +46,27 @@ export class ByteReader {
    * @throws {TunnelError} `reset` when the stream ends half-way
    */
   async readExactly(length: number): Promise<Uint8Array | null> {
-    const first = await this.read();
-    if (first === null) return null;
-    if (first.length >= length) {
-      this.#chunk = first.subarray(length);
-      return first.subarray(0, length);
-    }
-    const whole = new Uint8Array(length);
-    whole.set(first);
-    let filled = first.length;
-    while (filled < length) {
-      const chunk = await this.read();
-      if (chunk === null) {
-        throw new TunnelError("reset", {
-          action: "read",
-          state: `the stream ended after ${filled} of ${length} bytes`,
-        });
+    let whole: Uint8Array | undefined;
+    for (let filled = 0;;) {
+      const missing = length - filled;
+      if (this.#chunk.length === 0) {
+        const chunk = await this.#next(Math.max(missing, LEAST_READ));
+        if (chunk === null && filled === 0) return null;
+        if (chunk === null) {
+          throw new TunnelError("reset", {
+            action: "read",
+            state: `the stream ended after ${filled} of ${length} bytes`,
+          });
+        }
+        this.#chunk = chunk;
       }
-      const used = Math.min(chunk.length, length - filled);
-      whole.set(chunk.subarray(0, used), filled);
-      filled += used;
-      this.#chunk = chunk.subarray(used);
+      if (!whole && this.#chunk.length >= length) return this.#take(length);
+      whole ??= new Uint8Array(length);
+      const part = this.#take(Math.min(missing, this.#chunk.length));
+      whole.set(part, filled);
+      filled += part.length;
+      if (filled === length) return whole;
     }
-    return whole;
   }
 
   /**
@@ -81,14 +79,14 @@ export class ByteReader {
     if (this.#chunk.length > 0) return true;
     // A read cannot be taken back, but a reader can: the stream keeps what it has not handed over.
     const stop = () => {
-      this.#reader.releaseLock();
-      this.#reader = this.#readable.getReader();
+      this.#lock.releaseLock();
+      this.#reader = readerOf(this.#readable);
     };
     signal.addEventListener("abort", stop, { once: true });
     try {
       for (;;) {
-        const { value, done } = await this.#reader.read();
-        if (done) return false;
+        const value = await this.#next(LEAST_READ);
+        if (value === null) return false;
         if (value.length === 0) continue;
         this.#chunk = value;
         return true;
@@ -102,18 +100,53 @@ export class ByteReader {
   detach(): Uint8Array {
     const rest = this.#chunk;
     this.#chunk = EMPTY;
-    this.#reader.releaseLock();
+    this.#lock.releaseLock();
     return rest;
+  }
+
+  get #lock(): ReadableStreamGenericReader & { releaseLock(): void } {
+    return this.#reader.byob ?? this.#reader.plain;
+  }
+
+  /** What comes next of the stream, in memory for `most` bytes if it takes any; null at the end. */
+  async #next(most: number): Promise<Uint8Array | null> {
+    const { byob, plain } = this.#reader;
+    const { value, done } = await (byob ? byob.read(new Uint8Array(most)) : plain.read());
+    if (done) return null;
+    this.#received += value.length;
+    return value;
+  }
+
+  /** Hands out what was read; what is used up is not kept, nor the memory around it. */
+  #take(length: number): Uint8Array {
+    const chunk = this.#chunk;
+    this.#chunk = length < chunk.length ? chunk.subarray(length) : EMPTY;
+    return chunk.subarray(0, length);
   }
 
   /** Tells the writer that nothing more will be read. Never rejects. */
   async cancel(reason?: unknown): Promise<void> {
     this.#chunk = EMPTY;
     try {
-      await this.#reader.cancel(reason);
+      await this.#lock.cancel(reason);
     } catch {
       // The stream has failed already: there is nobody left to tell.
     }
+  }
+}
+
+type Reader =
+  | { byob: ReadableStreamBYOBReader; plain?: undefined }
+  | { byob?: undefined; plain: ReadableStreamDefaultReader<Uint8Array> };
+
+/** A reader that brings its own memory, where the stream is one of bytes. */
+function readerOf(readable: ReadableStream<Uint8Array>): Reader {
+  try {
+    return { byob: readable.getReader({ mode: "byob" }) };
+  } catch (cause) {
+    // A stream of chunks, not of bytes, says so with a TypeError.
+    if (!(cause instanceof TypeError) || readable.locked) throw cause;
+    return { plain: readable.getReader() };
   }
 }
 

@@ -1,0 +1,78 @@
+/**
+ * A process of many devices: real ones but for their target, which is an echo in this process.
+ *
+ *     crowd.ts HOME TRANSPORT FIRST COUNT
+ *
+ * They are called device-FIRST and so on; their credentials are signed here, by the authority in HOME,
+ * because thousands of joins would be a test of joins. Prints `online N` while N changes.
+ */
+
+import { Device } from "../../core/device.ts";
+import { superviseEndpoint } from "../../core/endpoint.ts";
+import { describe } from "../../core/errors.ts";
+import type { Authority } from "../../core/identity/credential.ts";
+import { Verifier } from "../../core/identity/credential.ts";
+import { SILENT } from "../../core/log.ts";
+import { generateMemberKeys, Membership, publicKeysOf } from "../../core/membership.ts";
+import { Home } from "../../stores/home.ts";
+import { echoTarget } from "../../tests/fleet.ts";
+import { connectorOf } from "./ground.ts";
+
+/** Milliseconds between two looks at how many are online. */
+const REPORT = 100;
+
+/** The target that every device allows. */
+export const TARGET = { port: 7 };
+
+/** The ID of a device by its number. */
+export function deviceName(number: number): string {
+  return `device-${number}`;
+}
+
+if (import.meta.main) {
+  const [path = "", transport = "", first = "", count = ""] = Deno.args;
+  await run(new Home(path), transport, Number(first), Number(count));
+}
+
+async function run(home: Home, transport: string, first: number, count: number): Promise<void> {
+  const authority = (await home.authority())!;
+  const { local, root } = (await home.relayEndpoint())!;
+  const connector = connectorOf(transport, root);
+  const verifier = new Verifier(authority.publicJwk);
+  const relay = new URL(local);
+  let online = 0;
+  for (let number = first; number < first + count; number++) {
+    const id = deviceName(number);
+    const identity = await enrol(authority, id);
+    const device = new Device({
+      ...{ id, identity, verifier, allow: [TARGET], connect: echoTarget },
+      log: SILENT,
+    });
+    const supervisor = superviseEndpoint({
+      ...{ relay, connector, agent: "bench", log: SILENT },
+      claim: () => identity.claim(),
+      epoch: () => device.epoch,
+      onUp(link) {
+        online++;
+        link.session.closed.catch(() => {}).finally(() => online--);
+        device.serve(link);
+      },
+    });
+    supervisor.run(new AbortController().signal).catch((cause) => {
+      console.error(`${id}: ${describe(cause)}`);
+      Deno.exit(1);
+    });
+  }
+  let told = -1;
+  setInterval(() => {
+    if (online === told) return;
+    console.log(`online ${told = online}`);
+  }, REPORT);
+}
+
+async function enrol(authority: Authority, name: string): Promise<Membership> {
+  const keys = await generateMemberKeys();
+  const { key: holder, agreement } = publicKeysOf(keys);
+  const { token: credential } = await authority.issue({ role: "device", name, holder, agreement });
+  return await Membership.of({ credential, ...keys });
+}
