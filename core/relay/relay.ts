@@ -112,6 +112,7 @@ export class Relay {
       session.close(closeInfo(CloseCode.goingAway, "the relay is shutting down"));
     }
     await Promise.allSettled(sessions.map((session) => session.closed));
+    await this.#host.close();
     await this.#audit.close();
   }
 
