@@ -7,6 +7,7 @@ import { askOperators } from "../core/ask_operators.ts";
 import { superviseEndpoint } from "../core/endpoint.ts";
 import { describe, TunnelError } from "../core/errors.ts";
 import { Verifier } from "../core/identity/credential.ts";
+import { DEVICE_LIMITS } from "../core/transport.ts";
 import { parseDeviceId, parseDuration, parseRelayUrl, parseTarget } from "../core/names.ts";
 import { connectTcp } from "../transports/tcp/tcp.ts";
 import { askCommand } from "./approve_command.ts";
@@ -49,7 +50,7 @@ export async function device(context: Context): Promise<void> {
   const supervisor = superviseEndpoint({
     relay: parseRelayUrl(identity.relay),
     claim: () => membership.claim(),
-    connector: await makeConnector(context, identity),
+    connector: await makeConnector(context, identity, DEVICE_LIMITS),
     agent: AGENT,
     epoch: () => served.epoch,
     log,

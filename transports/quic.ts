@@ -111,7 +111,7 @@ async function dial(
 function transportOptions(partial: Partial<Limits> = {}): Deno.QuicTransportOptions {
   const limits = { ...DEFAULT_LIMITS, ...partial };
   return {
-    keepAliveInterval: limits.keepAlive,
+    keepAliveInterval: Number.isFinite(limits.keepAlive) ? limits.keepAlive : undefined,
     maxIdleTimeout: limits.idleTimeout,
     maxConcurrentBidirectionalStreams: limits.streams,
     maxConcurrentUnidirectionalStreams: 0,
@@ -249,8 +249,6 @@ class QuicListener implements Listener {
       key,
       alpnProtocols: [ALPN],
       ...transportOptions(limits),
-      // The client keeps the session alive; one side is enough.
-      keepAliveInterval: undefined,
     });
     this.#limits = limits;
     const addr = this.#endpoint.addr;
@@ -299,7 +297,6 @@ class QuicListener implements Listener {
       // is read of it or written to it until the handshake is done, so nothing can be replayed.
       const accepted = conn = incoming.accept({
         ...transportOptions(this.#limits),
-        keepAliveInterval: undefined,
         zeroRtt: true,
       });
       const { hostname, port } = accepted.remoteAddr;

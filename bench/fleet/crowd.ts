@@ -14,12 +14,18 @@ import type { Authority } from "../../core/identity/credential.ts";
 import { Verifier } from "../../core/identity/credential.ts";
 import { SILENT } from "../../core/log.ts";
 import { generateMemberKeys, Membership, publicKeysOf } from "../../core/membership.ts";
+import { DEVICE_LIMITS } from "../../core/transport.ts";
 import { Home } from "../../stores/home.ts";
 import { echoTarget } from "../../tests/fleet.ts";
 import { connectorOf } from "./ground.ts";
 
 /** Milliseconds between two looks at how many are online. */
 const REPORT = 100;
+
+/** Devices that start at once. */
+const AT_ONCE = 16;
+/** Milliseconds that one may take to be online first. */
+const PATIENCE = 120_000;
 
 /** The target that every device allows. */
 export const TARGET = { port: 7 };
@@ -37,19 +43,17 @@ if (import.meta.main) {
 async function run(home: Home, transport: string, first: number, count: number): Promise<void> {
   const authority = (await home.authority())!;
   const { local, root } = (await home.relayEndpoint())!;
-  const connector = connectorOf(transport, root);
+  const connector = connectorOf(transport, root, DEVICE_LIMITS);
   const verifier = new Verifier(authority.publicJwk);
-  const relay = new URL(local);
   let online = 0;
-  for (let number = first; number < first + count; number++) {
-    const id = deviceName(number);
+  const start = async (id: string) => {
     const identity = await enrol(authority, id);
     const device = new Device({
       ...{ id, identity, verifier, allow: [TARGET], connect: echoTarget },
       log: SILENT,
     });
     const supervisor = superviseEndpoint({
-      ...{ relay, connector, agent: "bench", log: SILENT },
+      ...{ relay: new URL(local), connector, agent: "bench", log: SILENT },
       claim: () => identity.claim(),
       epoch: () => device.epoch,
       onUp(link) {
@@ -62,12 +66,18 @@ async function run(home: Home, transport: string, first: number, count: number):
       console.error(`${id}: ${describe(cause)}`);
       Deno.exit(1);
     });
-  }
-  let told = -1;
+    await supervisor.link(PATIENCE);
+  };
+  let told = 0;
   setInterval(() => {
-    if (online === told) return;
-    console.log(`online ${told = online}`);
+    if (online !== told) console.log(`online ${told = online}`);
   }, REPORT);
+  // Thousands that start at one instant would be a herd; that is measured when the relay comes back.
+  let next = first;
+  const starter = async () => {
+    while (next < first + count) await start(deviceName(next++));
+  };
+  await Promise.all(Array.from({ length: AT_ONCE }, starter));
 }
 
 async function enrol(authority: Authority, name: string): Promise<Membership> {

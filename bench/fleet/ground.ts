@@ -7,6 +7,7 @@ import { SILENT } from "../../core/log.ts";
 import { generateMemberKeys, Membership, publicKeysOf } from "../../core/membership.ts";
 import { EVERYTHING } from "../../core/policy/grant.ts";
 import type { Supervisor } from "../../core/supervisor.ts";
+import { DEFAULT_LIMITS, type Limits } from "../../core/transport.ts";
 import { Home } from "../../stores/home.ts";
 import { Running, tempDir, tunnel } from "../../tests/processes.ts";
 import { Connector } from "../../transports/connector.ts";
@@ -23,11 +24,16 @@ const LIMITS = ["address-rate=100000/s", "address-pending=100000"];
 export type Kind = "quic" | "websocket";
 
 /** The ways to a relay as the program has them, or one of them. */
-export function connectorOf(transport: string, root: string | undefined): Connector {
+export function connectorOf(
+  transport: string,
+  root: string | undefined,
+  limits: Limits = DEFAULT_LIMITS,
+): Connector {
   return new Connector({
     transports: [quic, websocket],
     only: transport,
     caCerts: root ? [root] : undefined,
+    limits,
   });
 }
 

@@ -4,7 +4,7 @@
 const LEAST_IDLE = 100;
 
 export interface KeepaliveOptions {
-  /** Milliseconds between signs. */
+  /** Milliseconds between signs; Infinity: the peer sees to them. */
   keepAlive: number;
   /** Milliseconds of silence after which the peer counts as dead. */
   idleTimeout: number;
@@ -44,7 +44,7 @@ export class Keepalive {
   }
 
   get #period(): number {
-    return Math.min(this.#options.keepAlive, this.#idle / 3);
+    return Math.min(this.#options.keepAlive, this.#idle * 3 / 4);
   }
 
   #arm(ms: number): void {
@@ -61,7 +61,8 @@ export class Keepalive {
     if (late) this.#receivedAt = Math.max(this.#receivedAt, now - this.#idle + this.#period);
     const silence = now - this.#receivedAt;
     if (silence >= this.#idle) return this.#options.dead(silence);
-    if (this.#options.always || silence >= this.#period) this.#options.ask();
+    const { keepAlive, always, ask } = this.#options;
+    if (keepAlive !== Infinity && (always || silence >= this.#period)) ask();
     this.#arm(Math.max(1, Math.min(this.#period, this.#idle - silence)));
   }
 }
