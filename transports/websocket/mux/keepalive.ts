@@ -48,21 +48,25 @@ export class Keepalive {
   }
 
   #arm(ms: number): void {
+    const wait = Math.max(1, ms);
     clearTimeout(this.#timer);
-    this.#dueAt = performance.now() + ms;
-    this.#timer = setTimeout(() => this.#tick(), ms);
+    this.#dueAt = performance.now() + wait;
+    this.#timer = setTimeout(() => this.#tick(), wait);
   }
 
   #tick(): void {
     const now = performance.now();
     // A timer this late means that the program itself stood still, and that what the peer sent
     // meanwhile is still unread: it gets one more round.
-    const late = now - this.#dueAt > this.#period;
+    const late = now - this.#dueAt > this.#idle / 4;
     if (late) this.#receivedAt = Math.max(this.#receivedAt, now - this.#idle + this.#period);
     const silence = now - this.#receivedAt;
     if (silence >= this.#idle) return this.#options.dead(silence);
     const { keepAlive, always, ask } = this.#options;
-    if (keepAlive !== Infinity && (always || silence >= this.#period)) ask();
-    this.#arm(Math.max(1, Math.min(this.#period, this.#idle - silence)));
+    if (keepAlive === Infinity) return this.#arm(this.#idle - silence);
+    // Silence that is too short yet is looked at when it is long enough, not a whole round later.
+    if (!always && silence < this.#period) return this.#arm(this.#period - silence);
+    ask();
+    this.#arm(Math.min(this.#period, this.#idle - silence));
   }
 }
