@@ -121,7 +121,7 @@ async function greet(session: Session, options: SignInOptions, action: string): 
   );
   const answer = await control.receive(SignedIn, { action, limit });
   if (answer.type === "refused") throw fromRefusal(answer, action);
-  return new Link(session, control, answer.principal, answer.credential);
+  return new Link(session, control, answer.principal, answer.credential, answer.spread);
 }
 
 /** A signed-in session. */
@@ -146,6 +146,8 @@ export class Link {
     readonly principal: Principal,
     /** Set by a join: the new credential. */
     readonly credential: string | undefined,
+    /** Milliseconds over which a device and those like it spread when they come back. */
+    readonly spread: number = 0,
   ) {
     this.#control = control;
     this.closed = session.closed.then((info) => {
@@ -155,6 +157,11 @@ export class Link {
     });
     this.closed.catch(() => {});
     this.#receive();
+  }
+
+  /** Whether anything uses it. */
+  get isUsed(): boolean {
+    return this.#held > 0;
   }
 
   /** Counts a stream in use on this session; call the result once when it has ended. */

@@ -6,6 +6,7 @@
  */
 
 import { lookup } from "node:dns/promises";
+import { isIP } from "node:net";
 import { throwIfAborted, untilAborted, withDeadline } from "../core/deadline.ts";
 import { describe, toTunnelError, TunnelError } from "../core/errors.ts";
 import {
@@ -54,7 +55,9 @@ async function connect(url: URL, options: ConnectOptions = {}): Promise<Session>
     return await withDeadline(
       { action, timeout: HANDSHAKE_TIMEOUT, signal },
       async (signal) => {
-        const addresses = await lookup(hostname, { all: true, order: "verbatim" });
+        const addresses = isIP(hostname)
+          ? [{ address: hostname }]
+          : await lookup(hostname, { all: true, order: "verbatim" });
         return await staggered(
           addresses,
           signal,
