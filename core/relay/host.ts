@@ -56,11 +56,12 @@ export class Host {
   }
 
   /** Serves a session until it has ended. Never rejects. */
-  async host(session: Session, admitted: Admitted, guest: Guest): Promise<void> {
-    const hosted = this.#serve(session, admitted, guest);
+  host(session: Session, admitted: Admitted, guest: Guest): Promise<void> {
+    const hosted = this.#serve(session, admitted, guest).then(() => {
+      this.#hosted.delete(hosted);
+    });
     this.#hosted.add(hosted);
-    await hosted;
-    this.#hosted.delete(hosted);
+    return hosted;
   }
 
   async #serve(session: Session, admitted: Admitted, guest: Guest): Promise<void> {

@@ -98,7 +98,7 @@ export class Relay {
     for await (const incoming of listener) {
       came.add();
       const guest = this.#door.enter(incoming);
-      if (guest) this.#receive(incoming, guest).finally(() => guest.leave());
+      if (guest) this.#receive(incoming, guest);
     }
   }
 
@@ -116,12 +116,14 @@ export class Relay {
     await this.#audit.close();
   }
 
+  /** Never rejects. */
   async #receive(incoming: Incoming, guest: Guest): Promise<void> {
     let session: Session | undefined;
-    let admitted: Admitted;
     try {
       session = await this.#accept(incoming, guest);
-      admitted = await this.#signIn(session, guest);
+      const admitted = await this.#signIn(session, guest);
+      // Not awaited: this call and all that it holds would last as long as the session.
+      this.#host.host(session, admitted, guest).then(() => guest.leave());
     } catch (cause) {
       const error = toTunnelError(cause, "accept a session", "protocol");
       session?.close(closeInfo(CloseCode.done, error.parts.state));
@@ -129,9 +131,8 @@ export class Relay {
       if (error.code !== "limit") {
         this.#failures.warn(error.message, { transport: incoming.transport });
       }
-      return;
+      guest.leave();
     }
-    await this.#host.host(session, admitted, guest);
   }
 
   async #accept(incoming: Incoming, guest: Guest): Promise<Session> {

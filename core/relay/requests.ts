@@ -23,6 +23,8 @@ const PAGE = 128;
 const MOST_WAITING = 64;
 /** Waiting dials in one answer: each may have a long reason. */
 const DIALS_PAGE = 32;
+/** For requests that are answered at once: thousands of idle sessions need no signal of their own. */
+const NEVER = new AbortController().signal;
 
 export interface RequestContext extends AdminContext {
   /** Who asks: the fleet is no business of a device. */
@@ -52,16 +54,18 @@ export async function serveRequests(
   control: MessageStream,
   context: RequestContext,
 ): Promise<void> {
-  const over = new AbortController();
+  let over: AbortController | undefined;
   let waiting = 0;
   try {
     for (;;) {
       const request = await control.receiveOrEnd(Request, { action: "serve the control stream" });
       if (request === null) return;
-      const replying = answerWithinRate(request, context, over.signal)
+      const isLong = request.type === "approval";
+      const signal = isLong ? (over ??= new AbortController()).signal : NEVER;
+      const replying = answerWithinRate(request, context, signal)
         .catch((cause) => refusal(cause, request.id))
         .then((reply) => control.send(reply));
-      if (request.type !== "approval" || waiting >= MOST_WAITING) {
+      if (!isLong || waiting >= MOST_WAITING) {
         await replying;
         continue;
       }
@@ -71,7 +75,7 @@ export async function serveRequests(
       }).finally(() => waiting--);
     }
   } finally {
-    over.abort(new TunnelError("closed", { action: "wait", state: "the session has ended" }));
+    over?.abort(new TunnelError("closed", { action: "wait", state: "the session has ended" }));
   }
 }
 
