@@ -15,12 +15,13 @@ import { type Field, NAMES, startField } from "./contenders.ts";
 import type { Row } from "./measure.ts";
 import { conditions, formatJson, formatTable } from "./report.ts";
 import { connections } from "./suites/connections.ts";
+import { fleet } from "./suites/fleet.ts";
 import { latency } from "./suites/latency.ts";
 import type { Suite } from "./suites/suite.ts";
 import { throughput } from "./suites/throughput.ts";
 import { startTarget } from "./target.ts";
 
-const SUITES: Readonly<Record<string, Suite>> = { throughput, latency, connections };
+const SUITES: Readonly<Record<string, Suite>> = { throughput, latency, connections, fleet };
 
 interface Arguments {
   readonly suites: readonly string[];

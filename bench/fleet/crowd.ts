@@ -4,7 +4,7 @@
  *     crowd.ts HOME TRANSPORT FIRST COUNT
  *
  * They are called device-FIRST and so on; their credentials are signed here, by the authority in HOME,
- * because thousands of joins would be a test of joins. Prints `online N` while N changes.
+ * because thousands of joins would be a test of joins.
  */
 
 import { Device } from "../../core/device.ts";
@@ -18,9 +18,6 @@ import { DEVICE_LIMITS } from "../../core/transport.ts";
 import { Home } from "../../stores/home.ts";
 import { echoTarget } from "../../tests/fleet.ts";
 import { connectorOf } from "./ground.ts";
-
-/** Milliseconds between two looks at how many are online. */
-const REPORT = 100;
 
 /** Devices that start at once. */
 const AT_ONCE = 16;
@@ -45,7 +42,6 @@ async function run(home: Home, transport: string, first: number, count: number):
   const { local, root } = (await home.relayEndpoint())!;
   const connector = connectorOf(transport, root, DEVICE_LIMITS);
   const verifier = new Verifier(authority.publicJwk);
-  let online = 0;
   const start = async (id: string) => {
     const identity = await enrol(authority, id);
     const device = new Device({
@@ -56,11 +52,7 @@ async function run(home: Home, transport: string, first: number, count: number):
       ...{ relay: new URL(local), connector, agent: "bench", log: SILENT },
       claim: () => identity.claim(),
       epoch: () => device.epoch,
-      onUp(link) {
-        online++;
-        link.session.closed.catch(() => {}).finally(() => online--);
-        device.serve(link);
-      },
+      onUp: (link) => void device.serve(link),
     });
     supervisor.run(new AbortController().signal).catch((cause) => {
       console.error(`${id}: ${describe(cause)}`);
@@ -68,10 +60,6 @@ async function run(home: Home, transport: string, first: number, count: number):
     });
     await supervisor.link(PATIENCE);
   };
-  let told = 0;
-  setInterval(() => {
-    if (online !== told) console.log(`online ${told = online}`);
-  }, REPORT);
   // Thousands that start at one instant would be a herd; that is measured when the relay comes back.
   let next = first;
   const starter = async () => {

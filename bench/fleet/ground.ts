@@ -1,12 +1,12 @@
 /** A relay of its own, an operator, and processes of devices: what the fleet is measured on. */
 
+import { delay, withDeadline } from "../../core/deadline.ts";
 import { Dialer } from "../../core/dialer.ts";
 import { superviseEndpoint } from "../../core/endpoint.ts";
 import { Verifier } from "../../core/identity/credential.ts";
 import { SILENT } from "../../core/log.ts";
 import { generateMemberKeys, Membership, publicKeysOf } from "../../core/membership.ts";
 import { EVERYTHING } from "../../core/policy/grant.ts";
-import type { Supervisor } from "../../core/supervisor.ts";
 import { DEFAULT_LIMITS, type Limits } from "../../core/transport.ts";
 import { Home } from "../../stores/home.ts";
 import { Running, tempDir, tunnel } from "../../tests/processes.ts";
@@ -18,6 +18,8 @@ import { HOST } from "../bare/main.ts";
 /** Devices in one process: fewer would load the machine with processes, more one process with work. */
 const CROWD = 1_000;
 const OPERATOR = "night-shift";
+/** Milliseconds between two looks at how many devices are online. */
+const LOOK = 250;
 /** All of them come from one address here, which the defaults would take for an attack. */
 const LIMITS = ["address-rate=100000/s", "address-pending=100000"];
 
@@ -41,11 +43,10 @@ export class Ground implements AsyncDisposable {
   readonly #stack = new AsyncDisposableStack();
   readonly #home: Home;
   readonly #transport: Kind;
-  readonly #crowds: Running[] = [];
   #relay!: Running;
+  #metrics = "";
   #port = 0;
-  dialer!: Dialer;
-  supervisor!: Supervisor;
+  #dialer!: Dialer;
 
   private constructor(home: Home, transport: Kind) {
     this.#home = home;
@@ -72,7 +73,9 @@ export class Ground implements AsyncDisposable {
   async startRelay(): Promise<void> {
     const limits = LIMITS.flatMap((limit) => ["--limit", limit]);
     const env = { TUNNEL_HOME: this.#home.path };
-    this.#relay = tunnel(["relay", "--listen", `${HOST}:${this.#port}`, ...limits], { env });
+    const listen = ["--listen", `${HOST}:${this.#port}`, "--metrics", `${HOST}:0`];
+    this.#relay = tunnel(["relay", ...listen, ...limits], { env });
+    this.#metrics = await this.#relay.line(/metrics are served url="?([^"\s]+)/, "stderr");
     this.#port = Number(await this.#relay.line(/^relay ready \S+:(\d+)$/m));
   }
 
@@ -81,34 +84,42 @@ export class Ground implements AsyncDisposable {
     await this.#relay.outcome();
   }
 
+  /** The operator's. */
+  get dialer(): Dialer {
+    return this.#dialer;
+  }
+
   get relay(): Running {
     return this.#relay;
   }
 
-  /** Starts processes of so many devices together; {@linkcode Ground.online} tells of them. */
+  /** Starts processes of so many devices together; see {@linkcode Ground.reaches}. */
   startDevices(count: number): void {
     const crowd = new URL("crowd.ts", import.meta.url).pathname;
     const command = [Deno.execPath(), "run", "-A", "--quiet", "--no-check", crowd];
     for (let first = 0; first < count; first += CROWD) {
       const some = Math.min(CROWD, count - first);
       const args = [this.#home.path, this.#transport, String(first), String(some)];
-      this.#crowds.push(this.#stack.use(new Running([...command, ...args])));
+      this.#stack.use(new Running([...command, ...args]));
     }
   }
 
-  /** Devices that are online, as they say themselves. */
-  get online(): number {
-    let online = 0;
-    for (const crowd of this.#crowds) {
-      const { stdout } = crowd;
-      const last = stdout.lastIndexOf("online ");
-      if (last >= 0) online += parseInt(stdout.slice(last + 7));
-    }
-    return online;
+  /**
+   * Settles when the relay has so many devices.
+   *
+   * @param timeout milliseconds
+   */
+  async reaches(count: number, timeout: number): Promise<void> {
+    const action = `have ${count} devices online`;
+    await withDeadline({ action, timeout }, async (signal) => {
+      while (await this.#devices(signal) < count) await delay(LOOK, signal);
+    });
   }
 
-  get crowds(): readonly Running[] {
-    return this.#crowds;
+  /** Devices that are online, as the relay says. */
+  async #devices(signal: AbortSignal): Promise<number> {
+    const page = await (await fetch(this.#metrics, { signal })).text();
+    return Number(/^tunnel_relay_devices (\d+)$/m.exec(page)?.[1]);
   }
 
   async #startOperator(): Promise<void> {
@@ -140,8 +151,7 @@ export class Ground implements AsyncDisposable {
       await running;
     });
     await supervisor.link(10_000);
-    this.dialer = dialer;
-    this.supervisor = supervisor;
+    this.#dialer = dialer;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
