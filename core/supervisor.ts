@@ -9,7 +9,7 @@ import { CloseCode } from "./transport.ts";
 /** Milliseconds after which a link counts as a good one. */
 const LASTING = 10_000;
 
-/** Milliseconds between attempts, at most, while somebody waits for a link. */
+/** Milliseconds; see {@linkcode SupervisorOptions.impatience}. */
 const IMPATIENCE = 1_000;
 
 /** Errors that another attempt cannot mend. */
@@ -34,6 +34,8 @@ export interface SupervisorOptions {
   /** An attempt to improve failed; work goes on as before. */
   onImproveFailed?(error: TunnelError): void;
   backoff?: BackoffOptions;
+  /** Milliseconds between attempts, at most, while somebody waits for a link; default 1,000. */
+  impatience?: number;
 }
 
 /** A link that is made again whenever it is lost, until it is refused or the caller stops it. */
@@ -111,7 +113,7 @@ export class Supervisor {
 
   /** Waits before the next attempt, and not for long while somebody waits for its result. */
   async #pause(wait: number, signal: AbortSignal): Promise<void> {
-    const least = Math.min(wait, IMPATIENCE);
+    const least = Math.min(wait, this.#options.impatience ?? IMPATIENCE);
     await delay(least, signal);
     if (this.#waiting > 0) return;
     this.#hurry = new AbortController();

@@ -12,6 +12,7 @@ import { AuditLog, type AuditLogOptions } from "./audit_log.ts";
 import { Door, type Guest } from "./door.ts";
 import { Host, sessionEvent } from "./host.ts";
 import { DEFAULT_RELAY_LIMITS, type RelayLimits } from "./limits.ts";
+import { Line } from "./line.ts";
 import { Members } from "./members.ts";
 import { RelayMetrics } from "./metrics.ts";
 import { QuietLog } from "./quiet_log.ts";
@@ -45,6 +46,7 @@ export class Relay {
   readonly #metrics: RelayMetrics;
   readonly #refusals: Refusals;
   readonly #door: Door;
+  readonly #line = new Line();
   readonly #members: Members;
   readonly #host: Host;
   readonly #failures: QuietLog;
@@ -119,7 +121,9 @@ export class Relay {
   /** Never rejects. */
   async #receive(incoming: Incoming, guest: Guest): Promise<void> {
     let session: Session | undefined;
+    let leaveLine = () => {};
     try {
+      leaveLine = await this.#wait(incoming, guest);
       session = await this.#accept(incoming, guest);
       const admitted = await this.#signIn(session, guest);
       // Not awaited: this call and all that it holds would last as long as the session.
@@ -132,6 +136,21 @@ export class Relay {
         this.#failures.warn(error.message, { transport: incoming.transport });
       }
       guest.leave();
+    } finally {
+      leaveLine();
+    }
+  }
+
+  /** Waits in line. Who has waited too long has likely given up, so nothing more is spent on it. */
+  async #wait(incoming: Incoming, guest: Guest): Promise<() => void> {
+    try {
+      const options = { action: "let a connection in", timeout: guest.timeout };
+      const leaveLine = await withDeadline(options, (signal) => this.#line.enter(signal));
+      guest.begin();
+      return leaveLine;
+    } catch (cause) {
+      incoming.refuse();
+      throw cause;
     }
   }
 
