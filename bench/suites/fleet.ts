@@ -3,8 +3,9 @@
  * of them come back when the relay is killed and started again.
  *
  * Memory is Pss of /proc/PID/smaps_rollup, before the first device and when the relay has been left
- * alone for a while; nothing is collected by force. All devices run on this machine and take most of
- * its CPU while they come back, so the time for that says as much of the machine as of the relay.
+ * alone for a while; nothing is collected by force. All devices run on this machine, at the lowest
+ * priority, and take most of its CPU while they come back: the time for that says as much of the machine
+ * as of the relay, and so does the relay's CPU time.
  */
 
 import { delay } from "../../core/deadline.ts";
