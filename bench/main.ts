@@ -12,6 +12,7 @@ import type { Row } from "./measure.ts";
 import { type Display, openDisplay, stderrScreen } from "./progress.ts";
 import { formatJson, formatReport } from "./report.ts";
 import { connections } from "./suites/connections.ts";
+import { fleet } from "./suites/fleet.ts";
 import { latency } from "./suites/latency.ts";
 import { link } from "./suites/link.ts";
 import { resume } from "./suites/resume.ts";
@@ -19,7 +20,14 @@ import type { Suite } from "./suites/suite.ts";
 import { throughput } from "./suites/throughput.ts";
 import { startTarget } from "./target.ts";
 
-const SUITES: Readonly<Record<string, Suite>> = { throughput, latency, connections, link, resume };
+const SUITES: Readonly<Record<string, Suite>> = {
+  throughput,
+  latency,
+  connections,
+  link,
+  resume,
+  fleet,
+};
 
 /** What is known of a suite that failed as a whole. */
 const NOTHING = { metric: "", unit: "", better: "more", contender: "all", rounds: [] } as const;

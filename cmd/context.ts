@@ -6,7 +6,7 @@ import { websocket } from "../transports/websocket/transport.ts";
 import { webtransportTransport } from "../transports/webtransport/transport.ts";
 import { describe, quote, TunnelError } from "../core/errors.ts";
 import type { Log } from "../core/log.ts";
-import type { Transport } from "../core/transport.ts";
+import type { Limits, Transport } from "../core/transport.ts";
 import { Home } from "../stores/home.ts";
 import type { Options } from "./argv.ts";
 import { type Level, parseLevel, stderrLog } from "./log.ts";
@@ -38,10 +38,15 @@ export function makeContext(options: Options, level: Level): Context {
   };
 }
 
-/** A connector as `--transport` and `--proxy` say. */
+/**
+ * A connector as `--transport` and `--proxy` say.
+ *
+ * @param limits of its sessions; by default an operator's
+ */
 export async function makeConnector(
   { options, env, home, log }: Context,
   { root }: { root?: string },
+  limits?: Limits,
 ): Promise<Connector> {
   const only = parseTransport(options.text("transport"));
   const connector: ConnectorOptions = {
@@ -49,6 +54,7 @@ export async function makeConnector(
     only,
     proxy: parseProxy(options.text("proxy")),
     caCerts: root ? [root] : undefined,
+    limits,
     env,
     memory: await rememberTransports(home, log),
   };

@@ -8,6 +8,7 @@ import { describe, TunnelError } from "../core/errors.ts";
 import { Verifier } from "../core/identity/credential.ts";
 import { DeviceServer } from "../core/member/device_server.ts";
 import { parseDeviceId, parseDuration, parseTarget } from "../core/names.ts";
+import { DEVICE_LIMITS } from "../core/transport.ts";
 import { connectTcp } from "../transports/tcp/tcp.ts";
 import { askCommand } from "./approve_command.ts";
 import { rotationsAsked } from "../stores/rotation.ts";
@@ -34,7 +35,7 @@ export async function device(context: Context): Promise<void> {
   const served = await DeviceServer.start({
     identity,
     store: home.members,
-    connector: await makeConnector(context, identity),
+    connector: await makeConnector(context, identity, DEVICE_LIMITS),
     agent: AGENT,
     allow,
     connect: withBench(connectTcp),

@@ -4,7 +4,7 @@ import type { Rate } from "../core/bucket.ts";
 import { TunnelError } from "../core/errors.ts";
 import { parseDuration } from "../core/names.ts";
 import { DEFAULT_RELAY_LIMITS, type RelayLimits } from "../core/relay/limits.ts";
-import { DEFAULT_LIMITS } from "../core/transport.ts";
+import { RELAY_LIMITS } from "../core/transport.ts";
 import { parseCount } from "./parse.ts";
 import { table } from "./table.ts";
 
@@ -141,7 +141,7 @@ export function parseLimits(given: readonly string[] = []): ChosenLimits {
 /** What there is to limit, with the defaults. */
 export function listLimits(): string {
   const rows = Object.entries(OPTIONS).map(([name, { key, parse, meaning }]) => {
-    const value = key === "streams" ? DEFAULT_LIMITS.streams : DEFAULT_RELAY_LIMITS[key];
+    const value = key === "streams" ? RELAY_LIMITS.streams : DEFAULT_RELAY_LIMITS[key];
     return [`${name}=${format(value, parse)}`, meaning];
   });
   return `${table(rows)}\n\n${FORMS}`;

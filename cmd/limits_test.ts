@@ -3,6 +3,7 @@ import * as assert from "uvu/assert";
 import { failure } from "../tests/failure.ts";
 import { listLimits, parseLimits } from "./limits.ts";
 import { DEFAULT_RELAY_LIMITS } from "../core/relay/limits.ts";
+import { RELAY_LIMITS } from "../core/transport.ts";
 
 const test = suite("--limit");
 
@@ -55,7 +56,7 @@ test("the list shows every limit with the default that it has", () => {
   const lines = listLimits().split("\n\n")[0]!.split("\n");
   const shown = lines.map((line) => line.split(" ")[0]!);
   const parsed: Record<string, unknown> = { ...parseLimits(shown) };
-  assert.is(parsed.streams, 256);
+  assert.is(parsed.streams, RELAY_LIMITS.streams);
   for (const [key, value] of Object.entries(DEFAULT_RELAY_LIMITS)) {
     assert.equal(parsed[key], value, key);
   }

@@ -6,7 +6,7 @@ import type { PublicJwk } from "../core/identity/keys.ts";
 import { Metrics } from "../core/metrics.ts";
 import { parseDuration, parseRelayUrl } from "../core/names.ts";
 import { Relay } from "../core/relay/relay.ts";
-import type { Limits, Listener, ListenOptions } from "../core/transport.ts";
+import { type Limits, type Listener, type ListenOptions, RELAY_LIMITS } from "../core/transport.ts";
 import { matchesName } from "../stores/certificate.ts";
 import { portOf } from "../transports/address.ts";
 import { quicProtocol } from "../transports/quic.ts";
@@ -158,8 +158,8 @@ async function bind(
   }
 }
 
-function sessionLimits({ streams }: ChosenLimits): Partial<Limits> | undefined {
-  return streams === undefined ? undefined : { streams };
+function sessionLimits({ streams = RELAY_LIMITS.streams }: ChosenLimits): Limits {
+  return { ...RELAY_LIMITS, streams };
 }
 
 function isForbidden(error: unknown): boolean {

@@ -22,10 +22,17 @@ export class Backoff {
     this.#random = random;
   }
 
-  /** Milliseconds to wait now. */
-  next(): number {
+  /**
+   * Milliseconds to wait now.
+   *
+   * @param spread milliseconds over which a whole fleet spreads its attempts, where it would be more:
+   * the first ones fall anywhere in it, those after a failure in its second half
+   */
+  next(spread = 0): number {
+    const isFirst = this.#attempt === 0;
     const full = Math.min(this.#cap, this.#first * 2 ** Math.min(this.#attempt++, 30));
-    return full * (1 - this.#random() / 2);
+    const own = full * (1 - this.#random() / 2);
+    return Math.max(own, spread * (isFirst ? this.#random() : 1 - this.#random() / 2));
   }
 
   /** The last attempt succeeded and lasted. */

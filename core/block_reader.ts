@@ -8,7 +8,7 @@ import type { DirectStream, Stream } from "./transport.ts";
  * Bytes that the first read takes at most. A read that waits holds its memory, so what says little
  * holds little: most streams at rest have a message or a keystroke now and then.
  */
-const LEAST = 2 * 1024;
+const LEAST = 1024;
 /** How much more the next read takes when one was full. */
 const GROWTH = 8;
 /** Reads that would have fitted into the least, after which the memory is that small again. */

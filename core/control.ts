@@ -17,6 +17,9 @@ import { MAX_REASON, REASON } from "./names.ts";
 /** Protocol versions this build speaks, best first. */
 export const VERSIONS: readonly number[] = [1];
 
+/** Milliseconds, at most, over which devices spread their return. */
+export const MAX_SPREAD = 60_000;
+
 const text = (most: number) => v.pipe(v.string(), v.maxLength(most));
 const count = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
 /** Milliseconds since 1970, up to the last instant that a date can be (ECMA-262, "Time Values"). */
@@ -103,6 +106,8 @@ export const SignedIn = v.variant("type", [
     principal: Principal,
     /** After a join: what to sign in with from now on. */
     credential: v.optional(token),
+    /** Milliseconds over which the relay's devices are to spread when all of them come back. */
+    spread: v.optional(v.pipe(count, v.maxValue(MAX_SPREAD))),
   }),
   Refused,
 ]);

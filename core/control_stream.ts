@@ -62,6 +62,8 @@ export class MessageStream {
     const { action, timeout, limit = MAX_MESSAGE, signal } = options;
     const reading = () => readMessage(this.#reader, schema, { action, limit });
     try {
+      // Without bounds as few calls wait as can be: a control stream is read for as long as it lasts.
+      if (timeout === undefined && !signal) return await reading();
       if (timeout === undefined) return await untilAborted(reading(), signal, action);
       return await withDeadline({ action, timeout, signal }, reading);
     } catch (cause) {

@@ -54,6 +54,8 @@ export class Link {
     readonly principal: Principal,
     /** Set by a join: the new credential. */
     readonly credential: string | undefined,
+    /** Milliseconds over which a device and those like it spread when they come back. */
+    readonly spread: number = 0,
   ) {
     this.#control = control;
     this.closed = session.closed.then((info) => {
@@ -63,6 +65,11 @@ export class Link {
     });
     this.closed.catch(() => {});
     this.#receive();
+  }
+
+  /** Whether anything uses it. */
+  get isUsed(): boolean {
+    return this.#held > 0;
   }
 
   /** Counts a stream in use on this session; call the result once when it has ended. */

@@ -103,5 +103,5 @@ async function greet(session: Session, options: SignInOptions, action: string): 
   );
   const answer = await control.receive(SignedIn, { action, limit });
   if (answer.type === "refused") throw fromRefusal(answer, action);
-  return new Link(session, control, answer.principal, answer.credential);
+  return new Link(session, control, answer.principal, answer.credential, answer.spread);
 }

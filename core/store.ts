@@ -147,10 +147,10 @@ export interface Store extends AsyncDisposable {
    */
   pruneAudit(before: number, author: Author): Promise<number>;
   /**
-   * Remembers the latest sign of life; one that is older than what is known changes nothing. Makes
-   * the standing of a device that has none.
+   * Remembers the latest sign of life of each device, all or none; one that is older than what is
+   * known changes nothing. Makes the standing of a device that has none.
    */
-  deviceSeen(name: string, sighting: Sighting): Promise<void>;
+  devicesSeen(sightings: readonly (readonly [name: string, Sighting])[]): Promise<void>;
   /** Devices by name, those after `after` only, 1 to {@linkcode MAX_PAGE} of them. */
   devices(page: { after?: string; limit: number }): Promise<DeviceRecord[]>;
   isKnownDevice(name: string): Promise<boolean>;

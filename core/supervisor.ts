@@ -9,6 +9,9 @@ import { CloseCode } from "./transport.ts";
 /** Milliseconds after which a link counts as a good one. */
 const LASTING = 10_000;
 
+/** Milliseconds; see {@linkcode SupervisorOptions.impatience}. */
+const IMPATIENCE = 1_000;
+
 /** Errors that another attempt cannot mend. */
 const FINAL: ReadonlySet<ErrorCode> = new Set(["refused", "replaced", "usage", "internal"]);
 
@@ -37,6 +40,8 @@ export interface SupervisorOptions {
   /** An attempt to improve or remake failed; work goes on as before. */
   onImproveFailed?(error: TunnelError): void;
   backoff?: BackoffOptions;
+  /** Milliseconds between attempts, at most, while somebody waits for a link; default 1,000. */
+  impatience?: number;
 }
 
 /** A link that is made again whenever it is lost, until it is refused or the caller stops it. */
@@ -46,6 +51,11 @@ export class Supervisor {
   #up = Promise.withResolvers<Link>();
   #last?: TunnelError;
   #wasUp = false;
+  /** Milliseconds over which those like this one spread when all have lost their link. */
+  #spread = 0;
+  /** Those who wait for a link. */
+  #waiting = 0;
+  #hurry = new AbortController();
 
   constructor(options: SupervisorOptions) {
     this.#options = options;
@@ -68,9 +78,9 @@ export class Supervisor {
         this.#last = error;
         // A link that lasted was a good one: the first new attempt then comes soon.
         if (lasted > LASTING) backoff.reset();
-        const wait = backoff.next();
+        const wait = backoff.next(this.#spread);
         this.#options.onDown?.(error, wait);
-        await delay(wait, signal);
+        await this.#pause(wait, signal);
       }
     } catch (cause) {
       const error = toTunnelError(cause, "keep the session", "internal");
@@ -95,12 +105,25 @@ export class Supervisor {
   async link(timeout: number, signal?: AbortSignal): Promise<Link> {
     if (this.#link) return this.#link;
     const action = "wait for the relay";
+    this.#waiting++;
+    this.#hurry.abort();
     try {
       return await withDeadline({ action, timeout, signal }, () => this.#up.promise);
     } catch (cause) {
       if (!(cause instanceof TunnelError) || cause.code !== "timeout" || !this.#last) throw cause;
       throw new TunnelError("unreachable", this.#last.parts);
+    } finally {
+      this.#waiting--;
     }
+  }
+
+  /** Waits before the next attempt, and not for long while somebody waits for its result. */
+  async #pause(wait: number, signal: AbortSignal): Promise<void> {
+    const least = Math.min(wait, this.#options.impatience ?? IMPATIENCE);
+    await delay(least, signal);
+    if (this.#waiting > 0) return;
+    this.#hurry = new AbortController();
+    await delay(wait - least, AbortSignal.any([signal, this.#hurry.signal]));
   }
 
   /** One link from its making to its end: why it ended, and after how many milliseconds. */
@@ -118,6 +141,8 @@ export class Supervisor {
       const next = await this.#hold(link, signal);
       if (next instanceof TunnelError) {
         this.#link = undefined;
+        // Whoever carries something goes ahead of those who are idle.
+        this.#spread = link.isUsed ? 0 : link.spread;
         this.#up = Promise.withResolvers();
         this.#up.promise.catch(() => {});
         return { error: next, lasted: performance.now() - began };

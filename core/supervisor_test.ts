@@ -168,6 +168,49 @@ test("an outgrown link for which there is no other stays", async () => {
   await bounded("the end", running);
 });
 
+test("whoever waits for a link has the next attempt come soon", async () => {
+  await using fleet = await startFleet();
+  const downs: number[] = [];
+  const failed = Promise.withResolvers<void>();
+  const down = new TunnelError("unreachable", { action: "connect", state: "nobody there" });
+  let attempts = 0;
+  const supervisor = new Supervisor({
+    connect: () => attempts++ === 0 ? Promise.reject(down) : fleet.operator(),
+    onDown: (_, retryIn) => failed.resolve(void downs.push(retryIn)),
+    backoff: { first: 3_600_000, cap: 3_600_000 },
+    impatience: 1,
+  });
+  const stop = new AbortController();
+  const running = supervisor.run(stop.signal);
+  await failed.promise;
+  await bounded("the link", supervisor.link(60_000));
+  assert.is(attempts, 2);
+  assert.ok(downs[0]! >= 1_800_000);
+  stop.abort();
+  await running;
+});
+
+for (const isUsed of [false, true]) {
+  const what = isUsed ? "in use comes back at once" : "idle comes back within its spread";
+  test(`a link that was ${what}`, async () => {
+    const lost = new TunnelError("reset", { action: "keep", state: "it was lost" });
+    const closed = Promise.reject(lost);
+    closed.catch(() => {});
+    const link = { closed, session: { close() {} }, spread: 60_000, isUsed } as unknown as Link;
+    const down = Promise.withResolvers<number>();
+    const supervisor = new Supervisor({
+      connect: () => Promise.resolve(link),
+      onDown: (_, retryIn) => down.resolve(retryIn),
+      backoff: { random: () => 0.5 },
+    });
+    const stop = new AbortController();
+    const running = supervisor.run(stop.signal);
+    assert.is(await bounded("the loss", down.promise), isUsed ? 187.5 : 30_000);
+    stop.abort();
+    await running;
+  });
+}
+
 test("Backoff doubles up to its cap and cuts by up to half", () => {
   const random = new Random(newSeed());
   const backoff = new Backoff({ first: 100, cap: 1_000, random: () => random.next() / 2 ** 32 });
@@ -177,6 +220,22 @@ test("Backoff doubles up to its cap and cuts by up to half", () => {
   }
   backoff.reset();
   assert.ok(backoff.next() <= 100);
+});
+
+test("Backoff spreads a fleet's first attempts evenly, and later ones over the second half", () => {
+  const random = new Random(newSeed());
+  const waits = Array.from({ length: 1_000 }, () => {
+    const backoff = new Backoff({ random: () => random.next() / 2 ** 32 });
+    return [backoff.next(10_000), backoff.next(10_000)] as const;
+  });
+  const share = (from: number, to: number, at: 0 | 1) =>
+    waits.filter((wait) => wait[at] >= from && wait[at] < to).length / waits.length;
+  for (let from = 0; from < 10_000; from += 1_000) {
+    const part = share(from, from + 1_000, 0);
+    assert.ok(part > 0.05 && part < 0.16, `${part} of all come ${from} ms after the loss`);
+    const later = share(from, from + 1_000, 1);
+    assert.ok(from < 5_000 ? later === 0 : later > 0.13, `${later} retry after ${from} ms`);
+  }
 });
 
 test.run();

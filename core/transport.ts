@@ -109,12 +109,15 @@ export interface Session extends AsyncDisposable {
 export interface Limits {
   /** Streams the peer may have open at once. 1 to 1,000; default 256. */
   streams: number;
-  /** Milliseconds between keepalives; default 2,000. */
+  /**
+   * Milliseconds without a sign of the peer after which this end asks for one; default 2,000. Infinity:
+   * it leaves that to the peer.
+   */
   keepAlive: number;
   /**
-   * Milliseconds without a sign of the peer after which it counts as dead; default 6,500. QUIC starts
-   * the count anew once when a keepalive goes out (RFC 9000, section 10.1), so a peer's death is
-   * noticed within the sum of both.
+   * Milliseconds without a sign of the peer after which it counts as dead, the lower one of both ends;
+   * default 6,500. QUIC starts the count anew once when a keepalive goes out (RFC 9000, section 10.1),
+   * so whoever sends them notices a peer's death within the sum of both.
    */
   idleTimeout: number;
 }
@@ -124,6 +127,24 @@ export const DEFAULT_LIMITS: Readonly<Limits> = {
   streams: 256,
   keepAlive: 2_000,
   idleTimeout: 6_500,
+};
+
+/**
+ * A relay's, instead. It keeps idle devices alive itself, and seldom: thousands of them cost it an
+ * exchange each time. Since it is not they who ask, they notice its death within the idle timeout alone.
+ * Streams cost memory from the handshake on, of every session alike: 256 would cost 15 kB more.
+ */
+export const RELAY_LIMITS: Readonly<Limits> = {
+  streams: 100,
+  keepAlive: 7_000,
+  idleTimeout: 9_500,
+};
+
+/** A device's, instead: its relay keeps it alive. */
+export const DEVICE_LIMITS: Readonly<Limits> = {
+  ...DEFAULT_LIMITS,
+  keepAlive: Infinity,
+  idleTimeout: RELAY_LIMITS.idleTimeout,
 };
 
 export interface ConnectOptions {

@@ -153,8 +153,8 @@ for (const [name, open] of STORES) {
   test("who joins or is seen has a standing, since the first time", async () => {
     await using store = await open();
     await join(store, member("c1", { ...night, at: NOW + 1 }));
-    await store.deviceSeen("x", seen(NOW + 2));
-    await store.deviceSeen("x", seen(NOW + 3));
+    await store.devicesSeen([["x", seen(NOW + 2)]]);
+    await store.devicesSeen([["x", seen(NOW + 3)]]);
     await join(store, member("c2", { name: "y", at: NOW + 4 }));
     assert.equal((await store.policy()).standings, [
       { role: "device", name: "x", since: NOW + 2, ...asked },
@@ -162,7 +162,7 @@ for (const [name, open] of STORES) {
       { ...night, since: NOW + 1, ...asked },
     ]);
     await store.apply({ type: "revoke-member", role: "device", name: "x" }, author(NOW + 5));
-    await store.deviceSeen("x", seen(NOW + 6));
+    await store.devicesSeen([["x", seen(NOW + 6)]]);
     assert.is((await store.policy()).standings[0]!.revokedAt, NOW + 5);
   });
 
@@ -191,9 +191,9 @@ for (const [name, open] of STORES) {
       true,
       (store) => store.apply({ type: "revoke-member", ...night }, author()),
     ],
-    ["a device that is new", true, (store) => store.deviceSeen("new", seen(NOW))],
+    ["a device that is new", true, (store) => store.devicesSeen([["new", seen(NOW)]])],
     ["a member that is new", true, (store) => join(store, member("c2", { name: "new" }))],
-    ["a device that is known", false, (store) => store.deviceSeen("pi-7", seen(NOW))],
+    ["a device that is known", false, (store) => store.devicesSeen([["pi-7", seen(NOW)]])],
     ["a member that joins again", false, (store) => join(store, member("c2"))],
     ["a use of an invitation", false, (store) => redeem(store, "h")],
     ["an event", false, (store) => store.record([{ at: NOW, type: "dial" }])],

@@ -175,7 +175,11 @@ test("a change whose row cannot be added is not made", async () => {
   const path = await trail();
   tamper(path, () => [end("head", ROWS, "!")]);
   await using store = await SqliteStore.open(path);
-  await store.deviceSeen("x", { at: 1, transport: "quic", remote: { hostname: "h", port: 1 } });
+  await store.devicesSeen([["x", {
+    at: 1,
+    transport: "quic",
+    remote: { hostname: "h", port: 1 },
+  }]]);
   const before = await store.policy();
   const error = await failure(() =>
     store.apply({ type: "revoke-member", role: "device", name: "x" }, author())

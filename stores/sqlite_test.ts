@@ -86,7 +86,7 @@ test("a failed change leaves nothing of itself and no lock", async () => {
   await using two = await SqliteStore.open(path);
   await join(one, member("c1"));
   await failure(() => join(one, member("c1", { name: "other" })));
-  await two.deviceSeen("x", seen(NOW));
+  await two.devicesSeen([["x", seen(NOW)]]);
   assert.equal((await one.devices({ limit: 9 })).map(({ name }) => name), ["pi-7", "x"]);
 });
 

@@ -48,7 +48,7 @@ for (const [name, open] of STORES) {
     await using store = await open();
     await join(store, member("c1", { name: "joined" }));
     await join(store, member("c2", { name: "night", role: "operator" }));
-    await store.deviceSeen("seen", seen(NOW + 5));
+    await store.devicesSeen([["seen", seen(NOW + 5)]]);
     for (const [name, known] of [["joined", true], ["seen", true], ["night", false]] as const) {
       assert.is(await store.isKnownDevice(name), known);
       assert.is(await store.device(name) !== undefined, known);
@@ -62,10 +62,10 @@ for (const [name, open] of STORES) {
   test("the latest sign of life counts, whichever comes in last", async () => {
     await using store = await open();
     await join(store, member("c1"));
-    await store.deviceSeen("pi-7", seen(NOW + 2, "2001:db8::2"));
-    await store.deviceSeen("pi-7", seen(NOW + 1, "192.0.2.9"));
+    await store.devicesSeen([["pi-7", seen(NOW + 2, "2001:db8::2")]]);
+    await store.devicesSeen([["pi-7", seen(NOW + 1, "192.0.2.9")]]);
     assert.equal((await store.device("pi-7"))?.lastSeen, seen(NOW + 2, "2001:db8::2"));
-    await store.deviceSeen("pi-7", seen(NOW + 3));
+    await store.devicesSeen([["pi-7", seen(NOW + 3)]]);
     assert.equal((await store.device("pi-7"))?.lastSeen, seen(NOW + 3));
     assert.is((await store.device("pi-7"))?.since, NOW);
   });
@@ -77,7 +77,7 @@ for (const [name, open] of STORES) {
     while (names.size < 60) {
       names.add(`a${Array.from({ length: 5 }, () => alphabet[random.below(8)]).join("")}`);
     }
-    for (const name of names) await store.deviceSeen(name, seen(NOW));
+    for (const name of names) await store.devicesSeen([[name, seen(NOW)]]);
     const found: string[] = [];
     for (;;) {
       const page = await store.devices({ after: found.at(-1), limit: 7 });
@@ -97,7 +97,7 @@ for (const [name, open] of STORES) {
 
   test("what was given out is not the store's own", async () => {
     await using store = await open();
-    await store.deviceSeen("a", seen(NOW));
+    await store.devicesSeen([["a", seen(NOW)]]);
     const record = (await store.device("a"))!;
     record.name = "b";
     record.lastSeen!.at = 0;
@@ -107,7 +107,7 @@ for (const [name, open] of STORES) {
   test("text that means something to SQL is text", async () => {
     await using store = await open();
     const name = "'; DROP TABLE audit; --";
-    await store.deviceSeen(name, seen(NOW));
+    await store.devicesSeen([[name, seen(NOW)]]);
     assert.is((await store.device(name))?.name, name);
     await store.record([{ ...joined("device", name), why: name }]);
     assert.is((await store.audit({ device: "' OR '1'='1", limit: 9 })).length, 0);

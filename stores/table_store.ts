@@ -117,11 +117,13 @@ export class TableStore implements Store {
     }
   }
 
-  deviceSeen(name: string, sighting: Sighting): Promise<void> {
-    return this.#change("record a device", ({ members, policy }) => {
-      members.addDevice(name, sighting.at);
-      members.see(name, sighting);
-      welcome(policy, "device", name, sighting.at);
+  devicesSeen(sightings: readonly (readonly [name: string, Sighting])[]): Promise<void> {
+    return this.#change("record devices", ({ members, policy }) => {
+      for (const [name, sighting] of sightings) {
+        members.addDevice(name, sighting.at);
+        members.see(name, sighting);
+        welcome(policy, "device", name, sighting.at);
+      }
     });
   }
 

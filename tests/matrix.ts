@@ -161,7 +161,7 @@ class Trial {
     const allow = [{ ...TARGET }];
     // Nobody can be revoked that the relay has never seen.
     const was = { at: 0, transport: "quic", remote: { hostname: "192.0.2.1", port: 1 } };
-    for (const id of ["x", "anna"]) await fleet.store.deviceSeen(id, was);
+    for (const id of ["x", "anna"]) await fleet.store.devicesSeen([[id, was]]);
     const seen = { refusals: 0, reached: 0 };
     const served = fleet.serve("x", {
       member: device,

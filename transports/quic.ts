@@ -27,7 +27,6 @@ export const quicProtocol: QuicProtocol = {
   alpn: ALPN,
   transport: "quic",
   streams: { bidirectional: 0, unidirectional: 0 },
-  hasSilentClients: false,
   open: (conn, { how }) => Promise.resolve(new ClientSession(conn, how)),
   accept: (conn, { onWish }) => Promise.resolve(new RelaySession(conn, onWish)),
 };

@@ -4,6 +4,7 @@
  */
 
 import { lookup } from "node:dns/promises";
+import { isIP } from "node:net";
 import { throwIfAborted, withDeadline } from "../core/deadline.ts";
 import { toTunnelError, TunnelError } from "../core/errors.ts";
 import {
@@ -25,8 +26,6 @@ import { Control, FIRST, type Successor } from "./congestion/watch.ts";
 
 /** Milliseconds until there is a session, each way. */
 const HANDSHAKE_TIMEOUT = 10_000;
-/** By how much longer a relay waits with a keepalive, so that a client that makes them is first. */
-const RELAY_PATIENCE = 1.25;
 
 /** What runs over QUIC connections. */
 export interface QuicProtocol {
@@ -36,8 +35,6 @@ export interface QuicProtocol {
   readonly transport: string;
   /** Streams of the peer's that it needs beside {@linkcode Limits.streams}. */
   readonly streams: { readonly bidirectional: number; readonly unidirectional: number };
-  /** Whether clients may be silent, so that the relay must keep their connections alive. */
-  readonly hasSilentClients: boolean;
   /** Makes a session of a connection to a relay; the connection is closed when it rejects. */
   open(
     conn: Deno.QuicConn,
@@ -80,7 +77,9 @@ export async function connectQuic(
     return await withDeadline(
       { action, timeout: HANDSHAKE_TIMEOUT, signal },
       async (signal) => {
-        const addresses = await lookup(hostname, { all: true, order: "verbatim" });
+        const addresses = isIP(hostname)
+          ? [{ address: hostname }]
+          : await lookup(hostname, { all: true, order: "verbatim" });
         return await staggered(
           addresses,
           signal,
@@ -165,10 +164,7 @@ class QuicListener implements Listener {
     const { hostname, port, cert, key, limits } = options;
     this.transport = protocols[0].transport;
     this.#protocols = protocols;
-    this.#options = {
-      ...transportOptions(protocols, limits),
-      keepAliveInterval: relayKeepAlive(protocols, limits),
-    };
+    this.#options = transportOptions(protocols, limits);
     try {
       this.#endpoint = new Deno.QuicEndpoint({ hostname, port });
     } catch (cause) {
@@ -277,7 +273,7 @@ function transportOptions(
   const limits = { ...DEFAULT_LIMITS, ...partial };
   const extra = protocols.map(({ streams }) => streams);
   return {
-    keepAliveInterval: limits.keepAlive,
+    keepAliveInterval: Number.isFinite(limits.keepAlive) ? limits.keepAlive : undefined,
     maxIdleTimeout: limits.idleTimeout,
     maxConcurrentBidirectionalStreams: limits.streams +
       Math.max(...extra.map(({ bidirectional }) => bidirectional)),
@@ -285,15 +281,6 @@ function transportOptions(
       ...extra.map(({ unidirectional }) => unidirectional),
     ),
   };
-}
-
-/** Clients keep sessions alive, which is enough; but some cannot. */
-function relayKeepAlive(
-  protocols: readonly QuicProtocol[],
-  { keepAlive = DEFAULT_LIMITS.keepAlive }: Partial<Limits> = {},
-): number | undefined {
-  const isNeeded = protocols.some(({ hasSilentClients }) => hasSilentClients);
-  return isNeeded ? keepAlive * RELAY_PATIENCE : undefined;
 }
 
 function nameOf({ transport }: QuicProtocol): string {

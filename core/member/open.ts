@@ -18,6 +18,7 @@ import { DeviceServer } from "./device_server.ts";
 import { checkFits, identityByJoin } from "./enrol.ts";
 import { Fleet } from "./fleet.ts";
 import type { Identity, MemberStore } from "./identity.ts";
+import { DEVICE_LIMITS, type Limits } from "../transport.ts";
 import { targetOf } from "./target.ts";
 
 /** What a runtime has to offer. */
@@ -26,6 +27,8 @@ export interface Runtime {
   connector(
     trust: { root?: string },
     options: SessionOptions,
+    /** Of its sessions; by default an operator's. */
+    limits?: Limits,
   ): SessionConnector | Promise<SessionConnector>;
   /** Connects to local targets of a device. */
   readonly connectTcp: TargetConnector;
@@ -125,7 +128,7 @@ export async function openDevice(runtime: Runtime, options: ServeOptions): Promi
     ...{ identity, store, allow, accept, log },
     approval: ask && { ask, timeout },
     connect: runtime.connectTcp,
-    connector: await runtime.connector(identity, options),
+    connector: await runtime.connector(identity, options, DEVICE_LIMITS),
     agent: AGENT,
     resumeWindow: options.resumeWindow,
   });

@@ -32,6 +32,8 @@ export class Policy {
   readonly version: number;
   /** By role and name. */
   readonly standings: readonly Standing[];
+  /** Devices that have joined or been seen, those left out that were revoked and have not come back. */
+  readonly devices: number;
   readonly #byId: readonly Grant[];
   readonly #grants = new Map<string, ReadyGrant[]>();
   readonly #standings = new Map<string, Standing>();
@@ -39,6 +41,8 @@ export class Policy {
   constructor({ version, grants, standings }: PolicySnapshot) {
     this.version = version;
     this.standings = standings;
+    this.devices =
+      standings.filter(({ role, revokedAt }) => role === "device" && !revokedAt).length;
     this.#byId = grants.toSorted((a, b) => a.id < b.id ? -1 : 1);
     for (const grant of grants) {
       const ready = { grant, scope: parseScope(grant.scope) };

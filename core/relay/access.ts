@@ -62,6 +62,11 @@ export class Access {
     return this.#watch.current;
   }
 
+  /** Devices that may be here, whether they are or not. */
+  get devices(): number {
+    return this.#watch.current.devices;
+  }
+
   /** @throws {TunnelError} `refused` when the credential was revoked */
   checkHolder(member: Principal): void {
     this.#watch.current.checkHolder(member);

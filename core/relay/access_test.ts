@@ -59,8 +59,8 @@ test("who has no grant for a device is told nothing of it, online or not, known 
 test("the list of devices has those that one may dial, over all of its pages", async () => {
   await using fleet = await startFleet();
   const seen = { at: 1, transport: "quic", remote: { hostname: "192.0.2.1", port: 1 } };
-  for (let i = 0; i < 400; i++) await fleet.store.deviceSeen(`a-${1_000 + i}`, seen);
-  await fleet.store.deviceSeen("z-1", seen);
+  for (let i = 0; i < 400; i++) await fleet.store.devicesSeen([[`a-${1_000 + i}`, seen]]);
+  await fleet.store.devicesSeen([["z-1", seen]]);
   const operator = await signIn(fleet, [{ scope: "z-*:22" }, { scope: "a-1005:22" }]);
   assert.equal((await bounded("the list", operator.devices())).map(({ id }) => id), [
     "a-1005",

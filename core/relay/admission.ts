@@ -38,7 +38,7 @@ export interface Bounds {
   readonly guest: Guest;
   readonly members: Members;
   readonly refusals: Refusals;
-  readonly access: Pick<Access, "checkHolder" | "issuingTime">;
+  readonly access: Pick<Access, "checkHolder" | "issuingTime" | "devices">;
   readonly audit: Pick<AuditLog, "check">;
 }
 
@@ -54,6 +54,12 @@ export interface Admitted {
   /** A device's. */
   readonly epoch: string | undefined;
 }
+
+/** Milliseconds from one sign-in to the next at which a relay still has time for dials. */
+const SIGN_IN_COST = 3;
+/** Milliseconds over which a fleet spreads: below the first it need not, above the other it waits. */
+const LEAST_SPREAD = 250;
+const MOST_SPREAD = 20_000;
 
 /** Milliseconds that a refused peer has to read why. */
 const FAREWELL = 2_000;
@@ -88,7 +94,8 @@ export async function admit(session: Session, gate: Gate, bounds: Bounds): Promi
     const principal = { role: member.role, name: member.name };
     // It may open streams as soon as it has read this.
     streams.allow();
-    await control.send({ type: "welcome", principal, credential });
+    const spread = member.role === "device" ? spreadOf(bounds.access.devices) : undefined;
+    await control.send({ type: "welcome", principal, credential, spread });
     const shown = signIn.type === "auth" ? signIn.credential : credential!;
     return { member, instance, control, streams, credential: shown, epoch };
   };
@@ -112,6 +119,12 @@ export async function admit(session: Session, gate: Gate, bounds: Bounds): Promi
     }
     throw error;
   }
+}
+
+/** Over what time so many devices come back without being in each other's way. */
+function spreadOf(devices: number): number | undefined {
+  const spread = Math.min(devices * SIGN_IN_COST, MOST_SPREAD);
+  return spread < LEAST_SPREAD ? undefined : spread;
 }
 
 type Of<T extends SignIn["type"]> = Extract<SignIn, { type: T }>;

@@ -159,4 +159,17 @@ for (const [what, message] of greetings) {
   });
 }
 
+const fleets: [known: number, spread: number][] = [[80, 0], [1_000, 3_000], [7_000, 20_000]];
+for (const [known, spread] of fleets) {
+  test(`with ${known} devices a device is told to spread its return over ${spread} ms`, async () => {
+    await using fleet = await startFleet();
+    const sighting = { at: 1, transport: "memory", remote: { hostname: "h", port: 1 } };
+    const names = Array.from({ length: known }, (_, number) => `d-${number}`);
+    await fleet.store.devicesSeen(names.map((name) => [name, sighting]));
+    await fleet.relay.access.refresh();
+    assert.is((await fleet.device("d-1")).spread, spread);
+    assert.is((await fleet.operator()).spread, 0);
+  });
+}
+
 test.run();

@@ -107,7 +107,7 @@ export class Door {
 /** One connection from its coming to its end, and all that is reserved for it. */
 export class Guest {
   readonly #door: Door;
-  readonly #deadline: number;
+  #deadline: number;
   readonly #seats: (() => void)[] = [];
   #isProven: boolean;
   #isPending = true;
@@ -117,17 +117,25 @@ export class Guest {
   #refusal: TunnelError | undefined;
 
   constructor(door: Door, isProven: boolean) {
-    const { signInTimeout } = door.options.limits;
-    const timeout = door.isCrowded ? signInTimeout / HURRY : signInTimeout;
     this.#door = door;
-    this.#deadline = door.options.clock() + timeout;
+    this.#deadline = this.#newDeadline();
     this.#isProven = isProven;
     door.sessions++;
     door.pending++;
     if (!isProven) door.handshakes++;
   }
 
-  /** Milliseconds that are left for everything up to its sign-in, 1 or more. */
+  /** It is served from now on: its time begins anew. */
+  begin(): void {
+    this.#deadline = this.#newDeadline();
+  }
+
+  #newDeadline(): number {
+    const { limits, clock } = this.#door.options;
+    return clock() + (this.#door.isCrowded ? limits.signInTimeout / HURRY : limits.signInTimeout);
+  }
+
+  /** Milliseconds that are left to be served, and then for everything up to its sign-in, 1 or more. */
   get timeout(): number {
     const left = Math.max(1, this.#deadline - this.#door.options.clock());
     return this.#refusal ? Math.min(left, FAREWELL) : left;

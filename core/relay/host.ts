@@ -1,5 +1,6 @@
 /** What a relay does for those who have signed in, from then until their session has ended. */
 
+import { delay } from "../deadline.ts";
 import { describe, toTunnelError, TunnelError } from "../errors.ts";
 import type { Principal } from "../identity/credential.ts";
 import type { Log } from "../log.ts";
@@ -19,8 +20,12 @@ import type { Refusals } from "./refusals.ts";
 import type { Registry } from "./registry.ts";
 import { Renewals } from "./renewals.ts";
 import { serveRequests } from "./requests.ts";
+import { Sightings } from "./sightings.ts";
 import { type Tenure, Tenures } from "./tenure.ts";
 import { turnAway } from "./turn_away.ts";
+
+/** Milliseconds that closing may take to record how sessions ended. */
+const FAREWELL = 2_000;
 
 /** The parts of a relay that its sessions share. */
 export interface HostOptions {
@@ -43,14 +48,25 @@ export interface HostOptions {
 export class Host {
   readonly #options: HostOptions;
   readonly #tenures: Tenures;
+  readonly #sightings: Sightings;
+  readonly #hosted = new Set<Promise<void>>();
 
   constructor(options: HostOptions) {
     this.#options = options;
     this.#tenures = new Tenures(options.gate.now);
+    this.#sightings = new Sightings({ store: options.gate.store, log: options.log });
   }
 
   /** Serves a session until it has ended. Never rejects. */
-  async host(session: Session, admitted: Admitted, guest: Guest): Promise<void> {
+  host(session: Session, admitted: Admitted, guest: Guest): Promise<void> {
+    const hosted = this.#serve(session, admitted, guest).then(() => {
+      this.#hosted.delete(hosted);
+    });
+    this.#hosted.add(hosted);
+    return hosted;
+  }
+
+  async #serve(session: Session, admitted: Admitted, guest: Guest): Promise<void> {
     const { log, access, metrics, audit } = this.#options;
     const { member, instance, credential } = admitted;
     const { role, name } = member;
@@ -90,8 +106,16 @@ export class Host {
     audit.recordEnd({ ...sessionEvent("sign-out", member, session), why });
   }
 
+  /** Settles when what is left of sessions that are being closed is recorded, or late. */
+  async close(): Promise<void> {
+    const late = new AbortController();
+    await Promise.race([Promise.all(this.#hosted), delay(FAREWELL, late.signal)]);
+    late.abort();
+    await this.#sightings.close();
+  }
+
   async #hostDevice(tenure: Tenure, admitted: Admitted): Promise<void> {
-    const { gate: { store, now }, log, registry, limits } = this.#options;
+    const { gate: { now }, log, registry, limits } = this.#options;
     const { member, instance, epoch } = admitted;
     const { session, credential } = tenure;
     const peer = epoch === undefined ? undefined : { credential, epoch };
@@ -104,20 +128,20 @@ export class Host {
       });
     }
     const seen = () =>
-      store.deviceSeen(entry.id, {
+      this.#sightings.record(entry.id, {
         at: now(),
         transport: session.transport,
         remote: session.remote,
       });
     try {
-      await seen();
+      seen();
       await Promise.all([
         session.closed,
         this.#requests(tenure, admitted),
         turnAway(admitted.streams, limits.dialTimeout),
       ]);
     } finally {
-      if (registry.remove(entry)) await seen();
+      if (registry.remove(entry)) seen();
     }
   }
 

@@ -12,6 +12,7 @@ import { AuditLog, type AuditLogOptions } from "./audit_log.ts";
 import { Door, type Guest } from "./door.ts";
 import { Host, sessionEvent } from "./host.ts";
 import { DEFAULT_RELAY_LIMITS, type RelayLimits } from "./limits.ts";
+import { Line } from "./line.ts";
 import { Members } from "./members.ts";
 import { RelayMetrics } from "./metrics.ts";
 import { Presences } from "./presences.ts";
@@ -48,6 +49,7 @@ export class Relay {
   readonly #metrics: RelayMetrics;
   readonly #refusals: Refusals;
   readonly #door: Door;
+  readonly #line = new Line();
   readonly #members: Members;
   readonly #host: Host;
   readonly #failures: QuietLog;
@@ -102,7 +104,7 @@ export class Relay {
     for await (const incoming of listener) {
       came.add();
       const guest = this.#door.enter(incoming);
-      if (guest) this.#receive(incoming, guest).finally(() => guest.leave());
+      if (guest) this.#receive(incoming, guest);
     }
   }
 
@@ -116,15 +118,20 @@ export class Relay {
       session.close(closeInfo(CloseCode.goingAway, "the relay is shutting down"));
     }
     await Promise.allSettled(sessions.map((session) => session.closed));
+    await this.#host.close();
     await this.#audit.close();
   }
 
+  /** Never rejects. */
   async #receive(incoming: Incoming, guest: Guest): Promise<void> {
     let session: Session | undefined;
-    let admitted: Admitted;
+    let leaveLine = () => {};
     try {
+      leaveLine = await this.#wait(incoming, guest);
       session = await this.#accept(incoming, guest);
-      admitted = await this.#signIn(session, guest);
+      const admitted = await this.#signIn(session, guest);
+      // Not awaited: this call and all that it holds would last as long as the session.
+      this.#host.host(session, admitted, guest).then(() => guest.leave());
     } catch (cause) {
       const error = toTunnelError(cause, "accept a session", "protocol");
       session?.close(closeInfo(CloseCode.done, error.parts.state));
@@ -133,9 +140,23 @@ export class Relay {
       if (error.code !== "limit" && !isAnswered) {
         this.#failures.warn(error.message, { transport: incoming.transport });
       }
-      return;
+      guest.leave();
+    } finally {
+      leaveLine();
     }
-    await this.#host.host(session, admitted, guest);
+  }
+
+  /** Waits in line. Who has waited too long has likely given up, so nothing more is spent on it. */
+  async #wait(incoming: Incoming, guest: Guest): Promise<() => void> {
+    try {
+      const options = { action: "let a connection in", timeout: guest.timeout };
+      const leaveLine = await withDeadline(options, (signal) => this.#line.enter(signal));
+      guest.begin();
+      return leaveLine;
+    } catch (cause) {
+      incoming.refuse();
+      throw cause;
+    }
   }
 
   async #accept(incoming: Incoming, guest: Guest): Promise<Session> {

@@ -85,7 +85,7 @@ test("a list longer than a page comes whole", async () => {
   await using fleet = await startFleet();
   const sighting = { at: 1, transport: "quic", remote: { hostname: "10.0.0.1", port: 1 } };
   for (let i = 0; i < 300; i++) {
-    await fleet.store.deviceSeen(`d${String(i).padStart(3, "0")}`, sighting);
+    await fleet.store.devicesSeen([[`d${String(i).padStart(3, "0")}`, sighting]]);
   }
   const list = await (await fleet.operator()).devices();
   assert.is(new Set(list.map(({ id }) => id)).size, 300);

@@ -10,11 +10,12 @@ import { type PlatformConstructor, webtransport } from "../webtransport/platform
 import { wellKnownHashes } from "../webtransport/well_known.ts";
 
 const runtime: Runtime = {
-  connector: ({ root }, { transport }) =>
+  connector: ({ root }, { transport }, limits) =>
     new Connector({
       transports: transports(),
       only: transport,
       caCerts: root ? [root] : undefined,
+      limits,
     }),
   connectTcp: () =>
     Promise.reject(

@@ -19,12 +19,13 @@ import { parseProxyUrl } from "../proxy.ts";
 const TRANSPORTS = typeof Deno.QuicEndpoint === "function" ? [quic, websocket] : [websocket];
 
 const runtime: Runtime = {
-  connector: ({ root }, { transport, proxy }) =>
+  connector: ({ root }, { transport, proxy }, limits) =>
     new Connector({
       transports: TRANSPORTS,
       only: transport,
       proxy: parseProxyUrl(proxy),
       caCerts: root ? [root] : undefined,
+      limits,
       env: (name) => Deno.env.get(name),
     }),
   connectTcp,

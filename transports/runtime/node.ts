@@ -17,13 +17,14 @@ import { websocket } from "../websocket/node.ts";
 import { nodeWebTransport } from "./webtransport_node.ts";
 
 const runtime: Runtime = {
-  async connector({ root }, { transport, proxy }) {
+  async connector({ root }, { transport, proxy }, limits) {
     const better = await nodeWebTransport(root);
     return new Connector({
       transports: better ? [better, websocket] : [websocket],
       only: transport,
       proxy: parseProxyUrl(proxy),
       caCerts: root ? [root] : undefined,
+      limits,
       env: (name) => env[name],
     });
   },

@@ -25,8 +25,6 @@ export function webtransportProtocol(options: Partial<Judging> = {}): QuicProtoc
     transport: "webtransport",
     // The request of the session; control stream, QPACK's two, and some that are unknown.
     streams: { bidirectional: 1, unidirectional: 8 },
-    // Browsers make no keepalives.
-    hasSilentClients: true,
     open: (conn, { url }) => openSession(conn, { authority: url.host }),
     accept: (conn, { signal }) => acceptSession(conn, { allowsOrigin, signal }),
   };

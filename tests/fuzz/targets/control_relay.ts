@@ -33,7 +33,7 @@ export const controlRelay: Target = {
     using leftovers = new Leftovers();
     await using fleet = await startFleet();
     const sighting = { at: 1, transport: "memory", remote: { hostname: "off", port: 1 } };
-    await fleet.store.deviceSeen("off", sighting);
+    await fleet.store.devicesSeen([["off", sighting]]);
     await fleet.device("x");
     const operator = await fleet.operator();
     const channel = await fleet.dial(operator, "x", { port: 7 });

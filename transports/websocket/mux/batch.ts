@@ -35,13 +35,18 @@ export class Batch {
     this.#start = this.#end = headroom;
   }
 
+  /** Bytes that were added so far. */
+  get length(): number {
+    return this.#end - this.#start;
+  }
+
   get empty(): boolean {
     return this.#end === this.#start;
   }
 
   /** Bytes of data that still fit, in a frame of their own and with a PING behind it. */
   get room(): number {
-    return MAX_MESSAGE - CONTROL_SIZE - HEADER_SIZE - (this.#end - this.#start);
+    return MAX_MESSAGE - CONTROL_SIZE - HEADER_SIZE - this.length;
   }
 
   /** True when nothing more should be added. */
@@ -50,7 +55,7 @@ export class Batch {
   }
 
   get small(): boolean {
-    return this.#end - this.#start <= SMALL;
+    return this.length <= SMALL;
   }
 
   /** What was added so far, with the headroom in front of it. */

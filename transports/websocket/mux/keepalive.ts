@@ -4,7 +4,7 @@
 const LEAST_IDLE = 100;
 
 export interface KeepaliveOptions {
-  /** Milliseconds between signs. */
+  /** Milliseconds between signs; Infinity: the peer sees to them. */
   keepAlive: number;
   /** Milliseconds of silence after which the peer counts as dead. */
   idleTimeout: number;
@@ -44,24 +44,29 @@ export class Keepalive {
   }
 
   get #period(): number {
-    return Math.min(this.#options.keepAlive, this.#idle / 3);
+    return Math.min(this.#options.keepAlive, this.#idle * 3 / 4);
   }
 
   #arm(ms: number): void {
+    const wait = Math.max(1, ms);
     clearTimeout(this.#timer);
-    this.#dueAt = performance.now() + ms;
-    this.#timer = setTimeout(() => this.#tick(), ms);
+    this.#dueAt = performance.now() + wait;
+    this.#timer = setTimeout(() => this.#tick(), wait);
   }
 
   #tick(): void {
     const now = performance.now();
     // A timer this late means that the program itself stood still, and that what the peer sent
     // meanwhile is still unread: it gets one more round.
-    const late = now - this.#dueAt > this.#period;
+    const late = now - this.#dueAt > this.#idle / 4;
     if (late) this.#receivedAt = Math.max(this.#receivedAt, now - this.#idle + this.#period);
     const silence = now - this.#receivedAt;
     if (silence >= this.#idle) return this.#options.dead(silence);
-    if (this.#options.always || silence >= this.#period) this.#options.ask();
-    this.#arm(Math.max(1, Math.min(this.#period, this.#idle - silence)));
+    const { keepAlive, always, ask } = this.#options;
+    if (keepAlive === Infinity) return this.#arm(this.#idle - silence);
+    // Silence that is too short yet is looked at when it is long enough, not a whole round later.
+    if (!always && silence < this.#period) return this.#arm(this.#period - silence);
+    ask();
+    this.#arm(Math.min(this.#period, this.#idle - silence));
   }
 }

@@ -2,6 +2,7 @@
 
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
+import { delay } from "../../../core/deadline.ts";
 import { TunnelError } from "../../../core/errors.ts";
 import { CloseCode } from "../../../core/transport.ts";
 import { bounded } from "../../../tests/conformance.ts";
@@ -50,6 +51,22 @@ for (const [name, fill] of Object.entries(VIOLATIONS)) {
     peer.end();
   });
 }
+
+test("a PONG takes no PING along, by which two idle ends would answer each other for ever", async () => {
+  const peer = new TestPeer({ role: "client", limits: { keepAlive: Infinity } });
+  await peer.greet();
+  // As many as a session measures at its start.
+  for (let i = 0; i < 16; i++) {
+    const [, value] = (await bounded("a PING", peer.hear("ping")))!;
+    await peer.say((batch) => batch.control(FrameType.pong, 0, value as number));
+  }
+  await delay(15); // From here on a PING would go along with anything that is sent.
+  for (let i = 1; i <= 3; i++) {
+    await peer.say((batch) => batch.control(FrameType.ping, 0, i));
+    assert.equal(await bounded("a PONG", peer.hear("ping", "pong")), ["pong", i]);
+  }
+  peer.end();
+});
 
 test("a frame in front of SETTINGS is a protocol error", async () => {
   const peer = new TestPeer({ role: "client" });

@@ -37,11 +37,11 @@ export class TestPeer {
     return this.say((batch) => batch.settings(settings));
   }
 
-  /** The next frame with this name, others dropped; null when the session ends its socket first. */
-  async hear(name: keyof FrameHandler): Promise<Seen | null> {
+  /** The next frame with one of these names, others dropped; null when the session ends its socket first. */
+  async hear(...names: (keyof FrameHandler)[]): Promise<Seen | null> {
     for (;;) {
       for (let frame = this.#seen.shift(); frame; frame = this.#seen.shift()) {
-        if (frame[0] === name) return frame;
+        if (names.includes(frame[0])) return frame;
       }
       const message = await this.socket.receive();
       if (message === null) return null;

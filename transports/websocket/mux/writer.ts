@@ -102,6 +102,7 @@ export class Writer {
   #fill(batch: Batch): boolean {
     if (this.#closing) return this.#fillLast(batch);
     this.#fillOwn(batch);
+    const own = batch.length;
     for (const source of this.#control) {
       if (batch.full) break;
       this.#control.delete(source);
@@ -115,7 +116,8 @@ export class Writer {
       half.emit(batch);
       if (half.ready) this.#ready.add(half);
     }
-    if (!batch.empty) this.#addPing(batch);
+    // A PING that rode on a PONG alone would have a PONG follow, and another PING on that, for ever.
+    if (batch.length > own) this.#addPing(batch);
     return !batch.empty;
   }
 

@@ -1,0 +1,76 @@
+/**
+ * A process of many devices: real ones but for their target, which is an echo in this process.
+ *
+ *     crowd.ts HOME TRANSPORT FIRST COUNT
+ *
+ * They are called device-FIRST and so on; their credentials are signed here, by the authority in HOME,
+ * because thousands of joins would be a test of joins.
+ */
+
+import { Device } from "../../core/device.ts";
+import { superviseEndpoint } from "../../core/endpoint.ts";
+import { describe } from "../../core/errors.ts";
+import type { Authority } from "../../core/identity/credential.ts";
+import { Verifier } from "../../core/identity/credential.ts";
+import { SILENT } from "../../core/log.ts";
+import { generateMemberKeys, Membership, publicKeysOf } from "../../core/membership.ts";
+import { DEVICE_LIMITS } from "../../core/transport.ts";
+import { Home } from "../../stores/home.ts";
+import { echoTarget } from "../../tests/fleet.ts";
+import { connectorOf } from "./ground.ts";
+
+/** Devices that start at once. */
+const AT_ONCE = 16;
+/** Milliseconds that one may take to be online first. */
+const PATIENCE = 120_000;
+
+/** The target that every device allows. */
+export const TARGET = { port: 7 };
+
+/** The ID of a device by its number. */
+export function deviceName(number: number): string {
+  return `device-${number}`;
+}
+
+if (import.meta.main) {
+  const [path = "", transport = "", first = "", count = ""] = Deno.args;
+  await run(new Home(path), transport, Number(first), Number(count));
+}
+
+async function run(home: Home, transport: string, first: number, count: number): Promise<void> {
+  const authority = (await home.authority())!;
+  const { local, root } = (await home.relayEndpoint())!;
+  const connector = connectorOf(transport, root, DEVICE_LIMITS);
+  const verifier = new Verifier(authority.publicJwk);
+  const start = async (id: string) => {
+    const identity = await enrol(authority, id);
+    const device = new Device({
+      ...{ id, identity, verifier, allow: [TARGET], connect: echoTarget },
+      log: SILENT,
+    });
+    const supervisor = superviseEndpoint({
+      ...{ relay: new URL(local), connector, agent: "bench", log: SILENT },
+      claim: () => identity.claim(),
+      epoch: () => device.epoch,
+      onUp: (link) => void device.serve(link),
+    });
+    supervisor.run(new AbortController().signal).catch((cause) => {
+      console.error(`${id}: ${describe(cause)}`);
+      Deno.exit(1);
+    });
+    await supervisor.link(PATIENCE);
+  };
+  // Thousands that start at one instant would be a herd; that is measured when the relay comes back.
+  let next = first;
+  const starter = async () => {
+    while (next < first + count) await start(deviceName(next++));
+  };
+  await Promise.all(Array.from({ length: AT_ONCE }, starter));
+}
+
+async function enrol(authority: Authority, name: string): Promise<Membership> {
+  const keys = await generateMemberKeys();
+  const { key: holder, agreement } = await publicKeysOf(keys);
+  const { token: credential } = await authority.issue({ role: "device", name, holder, agreement });
+  return await Membership.of({ credential, ...keys });
+}

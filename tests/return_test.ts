@@ -1,0 +1,96 @@
+/** A fleet comes back to its relay: spread out, without a wasted attempt, and dials do not wait for it. */
+
+import { suite } from "uvu";
+import * as assert from "uvu/assert";
+import { Dialer } from "../core/dialer.ts";
+import { superviseEndpoint } from "../core/endpoint.ts";
+import { Verifier } from "../core/identity/credential.ts";
+import { SILENT } from "../core/log.ts";
+import { bounded } from "./bounded.ts";
+import { startFleet } from "./fleet.ts";
+import { newSeed, Random } from "./random.ts";
+
+const test = suite("the return of a fleet");
+const DEVICES = 200;
+/** Devices that the relay knows of: for each the return is spread over 3 ms. */
+const KNOWN = 1_000;
+
+test("devices and their dials, when all sessions are lost at once", async () => {
+  const random = new Random(newSeed());
+  await using fleet = await startFleet();
+  const sighting = { at: 1, transport: "memory", remote: { hostname: "h", port: 1 } };
+  const names = Array.from({ length: KNOWN }, (_, number) => `d-${number}`);
+  await fleet.store.devicesSeen(names.map((name) => [name, sighting]));
+  await fleet.relay.access.refresh();
+
+  const stop = new AbortController();
+  const spreads = new Set<number>();
+  const running: Promise<void>[] = [];
+  const back: string[] = [];
+  let online = Promise.withResolvers<void>();
+  await Promise.all(
+    names.slice(0, DEVICES).map(async (id) => {
+      const member = await fleet.member("device", id);
+      const device = fleet.serve(id, { member });
+      const supervisor = superviseEndpoint({
+        ...{ relay: fleet.url, connector: fleet.connector, agent: "test", log: SILENT },
+        claim: member.claim,
+        epoch: () => device.epoch,
+        supervisor: { backoff: { random: () => random.next() / 2 ** 32 } },
+        onUp(link) {
+          device.serve(link);
+          spreads.add(link.spread);
+          if (back.push(id) === DEVICES) online.resolve();
+        },
+      });
+      running.push(supervisor.run(stop.signal));
+      await supervisor.link(60_000);
+    }),
+  );
+  const { identity } = await fleet.member("operator", "o");
+  const operator = superviseEndpoint({
+    ...{ relay: fleet.url, connector: fleet.connector, agent: "test", log: SILENT },
+    claim: () => identity.claim(),
+  });
+  running.push(operator.run(stop.signal));
+  const verifier = new Verifier(fleet.authority.publicJwk);
+  await using dialler = closing(new Dialer({ links: operator, identity, verifier }));
+  await bounded("the operator", operator.link(60_000));
+
+  const signIns = () => fleet.count("sign_ins_total", "accepted");
+  const before = signIns();
+  back.length = 0;
+  online = Promise.withResolvers();
+  for (const session of [...fleet.transport.sessions]) session.lose();
+  let dials = 0;
+  const dialling = (async () => {
+    while (back.length < DEVICES) {
+      const id = back.at(-1);
+      if (id === undefined) {
+        await operator.link(60_000);
+        await new Promise((resolve) => setTimeout(resolve));
+        continue;
+      }
+      const began = signIns();
+      const channel = await dialler.dialer.dial(id, { port: 7 });
+      await channel.closeWrite();
+      while (await channel.read() !== null);
+      dials++;
+      const meanwhile = signIns() - began;
+      assert.ok(meanwhile < DEVICES / 2, `a dial waited for ${meanwhile} sign-ins`);
+    }
+  })();
+  await bounded("the fleet", Promise.all([online.promise, dialling]));
+  assert.ok(dials > 10, `${dials} dials`);
+  assert.equal(spreads, new Set([KNOWN * 3]));
+  // One each: nobody was turned away or came twice.
+  assert.is(signIns() - before, DEVICES + 1);
+  stop.abort();
+  await bounded("the end", Promise.all(running));
+});
+
+test.run();
+
+function closing(dialer: Dialer): AsyncDisposable & { dialer: Dialer } {
+  return { dialer, [Symbol.asyncDispose]: () => dialer.close() };
+}

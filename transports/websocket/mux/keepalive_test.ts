@@ -1,0 +1,51 @@
+import { suite } from "uvu";
+import * as assert from "uvu/assert";
+import { bounded } from "../../../tests/bounded.ts";
+import { Keepalive } from "./keepalive.ts";
+
+const test = suite("mux keepalive");
+
+/** Runs until the peer counts as dead; `onAsk` may have it answer. */
+async function untilDead(
+  options: { keepAlive: number; idleTimeout: number; always: boolean },
+  onAsk: (keepalive: Keepalive, asked: number) => void = () => {},
+): Promise<{ asked: number; silence: number }> {
+  const dead = Promise.withResolvers<number>();
+  let asked = 0;
+  const keepalive = new Keepalive({
+    ...options,
+    ask: () => onAsk(keepalive, ++asked),
+    dead: dead.resolve,
+  });
+  const silence = await bounded("death", dead.promise);
+  return { asked, silence };
+}
+
+const answerThree = (keepalive: Keepalive, asked: number) => asked <= 3 && keepalive.received();
+
+for (const always of [true, false]) {
+  test(`a peer that answers lives, and is asked before it counts as dead (always: ${always})`, async () => {
+    const options = { keepAlive: 30, idleTimeout: 100, always };
+    const { asked, silence } = await untilDead(options, answerThree);
+    assert.ok(asked > 3, `asked ${asked} times`);
+    assert.ok(silence >= 100, `dead after ${silence} ms`);
+  });
+}
+
+test("silence that was too short to ask at one look is not long enough for death at the next", async () => {
+  const { asked } = await untilDead(
+    { keepAlive: 70, idleTimeout: 100, always: false },
+    // It answers late, so that the next look falls into the middle of a silence.
+    (keepalive, asked) => asked <= 3 && setTimeout(() => keepalive.received(), 20),
+  );
+  assert.ok(asked > 3, `asked ${asked} times`);
+});
+
+test("an end that leaves it to its peer never asks, and notices its death", async () => {
+  const options = { keepAlive: Infinity, idleTimeout: 100, always: true };
+  const { asked, silence } = await untilDead(options);
+  assert.is(asked, 0);
+  assert.ok(silence >= 100, `dead after ${silence} ms`);
+});
+
+test.run();
