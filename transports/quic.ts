@@ -24,7 +24,7 @@ import {
   type Stream,
   type Transport,
 } from "../core/transport.ts";
-import { bindError, portOf, staggered } from "./address.ts";
+import { bindError, handshakeError, portOf, staggered } from "./address.ts";
 
 /** Application-Layer Protocol Negotiation name (RFC 7301) of the tunnel protocol. */
 export const ALPN = "tunnel/1";
@@ -74,7 +74,7 @@ async function connect(url: URL, options: ConnectOptions = {}): Promise<Session>
       },
     );
   } catch (cause) {
-    throw toTunnelError(cause, action, "unreachable");
+    throw handshakeError(cause, action);
   }
 }
 
