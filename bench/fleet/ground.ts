@@ -28,17 +28,18 @@ const CROWD_ENV = { MALLOC_MMAP_THRESHOLD_: "131072" };
 /** All of them come from one address here, which the defaults would take for an attack. */
 const LIMITS = ["address-rate=100000/s", "address-pending=100000"];
 
-export type Kind = "quic" | "websocket";
+/** One transport alone, or as they race by default. */
+export type Kind = "auto" | "quic" | "websocket";
 
 /** The ways to a relay as the program has them, or one of them. */
 export function connectorOf(
-  transport: string,
+  transport: Kind,
   root: string | undefined,
   limits: Limits = DEFAULT_LIMITS,
 ): Connector {
   return new Connector({
     transports: [quic, websocket],
-    only: transport,
+    only: transport === "auto" ? undefined : transport,
     caCerts: root ? [root] : undefined,
     limits,
   });
