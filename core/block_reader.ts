@@ -67,6 +67,12 @@ export class BlockReader {
     return await untilAborted(this.#pending, signal, "wait for bytes") !== null;
   }
 
+  /** Has the next read take the least again: what comes after this may be long in coming. */
+  rest(): void {
+    this.#smallReads = 0;
+    this.#size = LEAST;
+  }
+
   /** Tells the writer that nothing more will be read. Never rejects. */
   async cancel(reason?: unknown): Promise<void> {
     this.#first = null;
@@ -81,9 +87,7 @@ export class BlockReader {
     this.#received += length;
     if (length === this.#size) this.#size = Math.min(this.#size * GROWTH, BLOCK);
     this.#smallReads = length <= LEAST ? this.#smallReads + 1 : 0;
-    if (this.#smallReads < PATIENCE) return;
-    this.#smallReads = 0;
-    this.#size = LEAST;
+    if (this.#smallReads >= PATIENCE) this.rest();
   }
 }
 

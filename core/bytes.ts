@@ -64,6 +64,11 @@ export class ByteReader {
     this.#chunk = rest;
   }
 
+  /** {@linkcode BlockReader.rest}. */
+  rest(): void {
+    this.#blocks.rest();
+  }
+
   /** {@linkcode BlockReader.ready}. */
   async ready(signal: AbortSignal): Promise<boolean> {
     return this.#chunk.length > 0 || await this.#blocks.ready(signal);

@@ -45,6 +45,8 @@ export async function readMessage<S extends v.GenericSchema>(
   options: { action: string; limit?: number },
 ): Promise<v.InferOutput<S> | null> {
   const { action, limit = MAX_MESSAGE } = options;
+  // A control stream waits here for as long as its session lasts.
+  reader.rest();
   const head = await reader.readExactly(4);
   if (head === null) return null;
   const length = new DataView(head.buffer, head.byteOffset, 4).getUint32(0);

@@ -1,9 +1,12 @@
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
+import * as v from "valibot";
+import { bounded } from "../tests/bounded.ts";
 import { failure } from "../tests/failure.ts";
 import { bytes } from "../tests/text.ts";
+import { ByteReader } from "./bytes.ts";
 import { SignIn } from "./control.ts";
-import { decodeMessage } from "./message.ts";
+import { decodeMessage, encodeMessage, readMessage } from "./message.ts";
 
 const test = suite("message");
 
@@ -23,5 +26,32 @@ for (const [what, text] of shapes) {
     assert.is(shown.includes(SECRET.slice(-6)) || shown.includes(SECRET.slice(0, 6)), false, shown);
   });
 }
+
+test("who waits for a message holds little memory, however large the one before was", async () => {
+  const texts = ["a".repeat(40_000), "b"];
+  const sizes: number[][] = [];
+  let left = new Uint8Array(0);
+  const readable = new ReadableStream({
+    type: "bytes",
+    pull(controller) {
+      const view = controller.byobRequest!.view! as Uint8Array<ArrayBuffer>;
+      if (left.length === 0) {
+        left = encodeMessage(texts[sizes.length]);
+        sizes.push([]);
+      }
+      sizes.at(-1)!.push(view.length);
+      const part = left.subarray(0, view.length);
+      left = left.subarray(part.length);
+      view.set(part);
+      controller.byobRequest!.respond(part.length);
+    },
+  }, { highWaterMark: 0 }) as ReadableStream<Uint8Array>;
+  const reader = new ByteReader({ readable });
+  for (const text of texts) {
+    const reading = readMessage(reader, v.string(), { action: "read" });
+    assert.is(await bounded("a message", reading), text);
+  }
+  assert.equal(sizes, [[1_024, 8_192, 65_536], [1_024]]);
+});
 
 test.run();

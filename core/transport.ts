@@ -136,8 +136,8 @@ export const DEFAULT_LIMITS: Readonly<Limits> = {
  */
 export const RELAY_LIMITS: Readonly<Limits> = {
   streams: 100,
-  keepAlive: 7_000,
-  idleTimeout: 9_500,
+  keepAlive: 6_500,
+  idleTimeout: 9_000,
 };
 
 /** A device's, instead: its relay keeps it alive. */

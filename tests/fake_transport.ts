@@ -1,6 +1,6 @@
 /** Transports whose dials end as the test says, for tests of the choice among transports. */
 
-import { TunnelError } from "../core/errors.ts";
+import { type ErrorCode, TunnelError } from "../core/errors.ts";
 import type {
   CloseInfo,
   ConnectOptions,
@@ -30,7 +30,7 @@ export interface FakeDial {
   readonly options: ConnectOptions;
   readonly signal: AbortSignal;
   succeed(): FakeSession;
-  fail(state: string): void;
+  fail(state: string, code?: ErrorCode): void;
 }
 
 export class FakeTransport implements Transport {
@@ -51,8 +51,8 @@ export class FakeTransport implements Transport {
         resolve(session);
         return session;
       },
-      fail: (state) =>
-        reject(new TunnelError("unreachable", { action: `dial ${url.host}`, state })),
+      fail: (state, code = "unreachable") =>
+        reject(new TunnelError(code, { action: `dial ${url.host}`, state })),
     });
     for (const wake of this.#waiting.splice(0)) wake();
     return promise;

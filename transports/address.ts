@@ -1,6 +1,6 @@
 /** Addresses and ports: what the transports share below the protocol. */
 
-import { describe, TunnelError } from "../core/errors.ts";
+import { describe, toTunnelError, TunnelError } from "../core/errors.ts";
 
 /** Milliseconds between attempts at the addresses of one name (RFC 8305, section 5). */
 const STAGGER = 250;
@@ -38,6 +38,16 @@ export function bindError(cause: unknown, protocol: string, host: string, port: 
   }
   const remedy = "choose an address of this machine: --listen";
   return new TunnelError("unavailable", { action, state: describe(cause), remedy, cause });
+}
+
+/** How Deno tells of a CONNECTION_REFUSED (RFC 9000, section 20.1); the error has no code of it. */
+const REFUSED = "the server refused to accept a new connection";
+
+/** What a failed QUIC handshake means: that nobody answers, or that the relay has no place. */
+export function handshakeError(cause: unknown, action: string): TunnelError {
+  if (!describe(cause).includes(REFUSED)) return toTunnelError(cause, action, "unreachable");
+  const state = "the relay takes no more connections now";
+  return new TunnelError("limit", { action, state, remedy: "try again later", cause });
 }
 
 /** Why the others of a race are given up: one for all, because an error is not made for nothing. */

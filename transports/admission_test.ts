@@ -50,6 +50,15 @@ for (const transport of [quic, webtransportTransport(), websocket]) {
   });
 }
 
+test("who is refused is told that the relay has no place, not that nobody is there (quic)", async () => {
+  await using listener = await quic.listen(localhost);
+  const connecting = failureOf(quic.connect(urlOf(listener), { caCerts: [root] }));
+  (await first(listener)).refuse();
+  const error = await bounded("the client", connecting);
+  assert.is(error.code, "limit");
+  assert.match(error.message, /the relay takes no more connections now/);
+});
+
 test("a handshake that never goes on costs its time and no more (quic)", async () => {
   await using listener = await quic.listen(localhost);
   const initial = await initialPacket();

@@ -12,6 +12,13 @@ import { staggered } from "./address.ts";
 /** Milliseconds that the first transport has to itself. */
 const HEAD_START = 300;
 /**
+ * The same for one that carried a session until just now: then the relay is likelier to be slow, with
+ * a fleet that comes back to it, than the network to have changed.
+ */
+const FAMILIAR_START = 2_000;
+/** Milliseconds from the end of a session for which that holds. */
+const FAMILIAR = 30_000;
+/**
  * Milliseconds that the others get once the last of them has failed outright. That one passes where
  * no other does, so the relay is then likely down; a failure of another says nothing about it.
  */
@@ -36,6 +43,8 @@ export interface ConnectorOptions extends Omit<ConnectOptions, "signal" | "proxy
   readonly memory?: TransportMemory;
   /** Milliseconds that the first transport has to itself; default 300. */
   readonly headStart?: number;
+  /** The same for one that carried a session until just now, where that is more; default 2,000. */
+  readonly familiarStart?: number;
   /** Milliseconds that the others get once the last of `transports` has failed; default 2,000. */
   readonly grace?: number;
   readonly now?: () => number;
@@ -45,6 +54,8 @@ export interface ConnectorOptions extends Omit<ConnectOptions, "signal" | "proxy
 export class Connector {
   readonly #options: ConnectorOptions;
   readonly #now: () => number;
+  /** By which transport the last session with each relay ended, and when. */
+  readonly #ended = new Map<string, { transport: string; at: number }>();
 
   constructor(options: ConnectorOptions) {
     this.#options = options;
@@ -128,7 +139,7 @@ export class Connector {
   ): Promise<Session> {
     const action = `connect ${url.host}`;
     throwIfAborted(signal, action);
-    const { transports, caCerts, limits, headStart = HEAD_START, grace = GRACE } = this.#options;
+    const { transports, caCerts, limits, grace = GRACE } = this.#options;
     const proxy = this.#proxy(url);
     const failures: { name: string; error: TunnelError }[] = [];
     const hopeless = new AbortController();
@@ -137,21 +148,35 @@ export class Connector {
         const options = { caCerts, limits, proxy, signal };
         return await transport.connect(url, options);
       } catch (cause) {
-        failures.push({ name: transport.name, error: toTunnelError(cause, action, "unreachable") });
+        const error = toTunnelError(cause, action, "unreachable");
+        failures.push({ name: transport.name, error });
+        // The relay itself says so, and would by any other way.
+        if (error.code === "limit") hopeless.abort();
         if (transport === transports.at(-1)) delay(grace, signal).then(() => hopeless.abort());
         throw cause;
       }
     };
     const either = signal ? AbortSignal.any([signal, hopeless.signal]) : hopeless.signal;
     const session = await staggered(order, either, attempt, {
-      stagger: headStart,
+      stagger: this.#headStart(url, order[0]!.name),
       discard: (late) => late.close(),
     }).catch((cause) => {
       throwIfAborted(signal, action);
       throw summary(action, order, failures, cause);
     });
     this.#remember(url, session);
+    session.closed.catch(() => {}).finally(() => {
+      this.#ended.set(url.host, { transport: session.transport, at: this.#now() });
+    });
     return session;
+  }
+
+  #headStart(url: URL, first: string): number {
+    const { headStart = HEAD_START, familiarStart = FAMILIAR_START } = this.#options;
+    const ended = this.#ended.get(url.host);
+    if (ended?.transport !== first) return headStart;
+    const age = this.#now() - ended.at;
+    return age >= 0 && age < FAMILIAR ? Math.max(headStart, familiarStart) : headStart;
   }
 }
 
@@ -163,7 +188,7 @@ function summary(
   cause: unknown,
 ): TunnelError {
   if (failures.length === 1 && order.length === 1) return failures[0]!.error;
-  const final = failures.find(({ error }) => error.code === "usage");
+  const final = failures.find(({ error }) => error.code === "usage" || error.code === "limit");
   if (final) return final.error;
   const parts = order.map(({ name }) => {
     const error = failures.find((failure) => failure.name === name)?.error;

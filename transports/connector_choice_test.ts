@@ -3,7 +3,7 @@ import * as assert from "uvu/assert";
 import { delay } from "../core/deadline.ts";
 import { bounded } from "../tests/bounded.ts";
 import { failureOf } from "../tests/failure.ts";
-import { fakeConnector, FakeSession } from "../tests/fake_transport.ts";
+import { fakeConnector, FakeSession, NEVER } from "../tests/fake_transport.ts";
 import { Leftovers } from "../tests/leftovers.ts";
 
 const RELAY = new URL("tunnel://relay.example:8443");
@@ -128,6 +128,50 @@ test("remake dials the same transport again, for the session in whose place it i
     assert.is(await bounded("the session", remaking), session);
     assert.is(fakes.quic.dials.length + fakes.websocket.dials.length, 1);
   }
+});
+
+test("a relay that has no place is not asked by the next transport", async () => {
+  using left = new Leftovers();
+  const { quic, websocket, connector } = fakeConnector({ headStart: 0 });
+  const connecting = failureOf(connector.connect(RELAY));
+  (await quic.dial()).fail("the relay takes no more connections now", "limit");
+  const error = await bounded("the error", connecting);
+  assert.is(error.code, "limit");
+  assert.match(error.message, /takes no more connections/);
+  assert.is(websocket.dials.length, 0);
+  assert.equal([left.timers, left.listeners], [0, 0]);
+});
+
+test("what carried a session until just now has a longer head start, for half a minute", async () => {
+  const clock = { now: START };
+  const { quic, websocket, connector } = fakeConnector({
+    ...{ headStart: 0, familiarStart: NEVER },
+    now: () => clock.now,
+  });
+  const session = async () => {
+    const index = quic.dials.length;
+    const connecting = connector.connect(RELAY);
+    (await quic.dial(index)).succeed();
+    return await bounded("the session", connecting);
+  };
+  const first = await session();
+  first.close();
+  await first.closed;
+  await delay(0);
+  clock.now += 29_999;
+  const connecting = connector.connect(RELAY);
+  const dial = await quic.dial(1);
+  await delay(1); // A head start of no length would have ended before this timer.
+  assert.is(websocket.dials.length, 0);
+  dial.succeed();
+  const second = await bounded("the session", connecting);
+  second.close();
+  await second.closed;
+  await delay(0);
+  clock.now += 30_000;
+  const late = connector.connect(RELAY);
+  (await websocket.dial()).succeed();
+  assert.is((await bounded("the session", late)).transport, "websocket");
 });
 
 test("improve has nothing better than QUIC, nor than a transport that is forced", async () => {

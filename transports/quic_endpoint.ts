@@ -20,7 +20,7 @@ import {
   type RemoteAddress,
   type Session,
 } from "../core/transport.ts";
-import { bindError, portOf, staggered } from "./address.ts";
+import { bindError, handshakeError, portOf, staggered } from "./address.ts";
 import { Wishes } from "./congestion/answers.ts";
 import { Control, FIRST, type Successor } from "./congestion/watch.ts";
 
@@ -90,7 +90,7 @@ export async function connectQuic(
       },
     );
   } catch (cause) {
-    throw toTunnelError(cause, action, "unreachable");
+    throw handshakeError(cause, action);
   }
 }
 

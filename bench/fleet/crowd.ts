@@ -17,7 +17,7 @@ import { generateMemberKeys, Membership, publicKeysOf } from "../../core/members
 import { DEVICE_LIMITS } from "../../core/transport.ts";
 import { Home } from "../../stores/home.ts";
 import { echoTarget } from "../../tests/fleet.ts";
-import { connectorOf } from "./ground.ts";
+import { connectorOf, type Kind } from "./ground.ts";
 
 /** Devices that start at once. */
 const AT_ONCE = 16;
@@ -34,10 +34,10 @@ export function deviceName(number: number): string {
 
 if (import.meta.main) {
   const [path = "", transport = "", first = "", count = ""] = Deno.args;
-  await run(new Home(path), transport, Number(first), Number(count));
+  await run(new Home(path), transport as Kind, Number(first), Number(count));
 }
 
-async function run(home: Home, transport: string, first: number, count: number): Promise<void> {
+async function run(home: Home, transport: Kind, first: number, count: number): Promise<void> {
   const authority = (await home.authority())!;
   const { local, root } = (await home.relayEndpoint())!;
   const connector = connectorOf(transport, root, DEVICE_LIMITS);

@@ -3,6 +3,7 @@
 import { delay, withDeadline } from "../../core/deadline.ts";
 import { Dialer } from "../../core/dialer.ts";
 import { superviseEndpoint } from "../../core/endpoint.ts";
+import { TunnelError } from "../../core/errors.ts";
 import { Verifier } from "../../core/identity/credential.ts";
 import { SILENT } from "../../core/log.ts";
 import { generateMemberKeys, Membership, publicKeysOf } from "../../core/membership.ts";
@@ -28,17 +29,18 @@ const CROWD_ENV = { MALLOC_MMAP_THRESHOLD_: "131072" };
 /** All of them come from one address here, which the defaults would take for an attack. */
 const LIMITS = ["address-rate=100000/s", "address-pending=100000"];
 
-export type Kind = "quic" | "websocket";
+/** One transport alone, or as they race by default. */
+export type Kind = "auto" | "quic" | "websocket";
 
 /** The ways to a relay as the program has them, or one of them. */
 export function connectorOf(
-  transport: string,
+  transport: Kind,
   root: string | undefined,
   limits: Limits = DEFAULT_LIMITS,
 ): Connector {
   return new Connector({
     transports: [quic, websocket],
-    only: transport,
+    only: transport === "auto" ? undefined : transport,
     caCerts: root ? [root] : undefined,
     limits,
   });
@@ -48,6 +50,8 @@ export class Ground implements AsyncDisposable {
   readonly #stack = new AsyncDisposableStack();
   readonly #home: Home;
   readonly #transport: Kind;
+  /** Fires when a process of devices has ended. */
+  readonly #ended = new AbortController();
   #relay!: Running;
   #metrics = "";
   #port = 0;
@@ -116,7 +120,11 @@ export class Ground implements AsyncDisposable {
     for (let first = 0; first < count; first += CROWD) {
       const some = Math.min(CROWD, count - first);
       const args = [this.#home.path, this.#transport, String(first), String(some)];
-      this.#stack.use(new Running([...command, ...args], { env: CROWD_ENV }));
+      const crowd = this.#stack.use(new Running([...command, ...args], { env: CROWD_ENV }));
+      crowd.outcome().then(({ stderr }) => {
+        const state = `a process of devices has ended: ${stderr.trim()}`;
+        this.#ended.abort(new TunnelError("internal", { action: "run devices", state }));
+      });
     }
   }
 
@@ -124,10 +132,11 @@ export class Ground implements AsyncDisposable {
    * Settles when the relay has so many devices.
    *
    * @param timeout milliseconds
+   * @throws {TunnelError} when it does not, or a process of devices ends
    */
   async reaches(count: number, timeout: number): Promise<void> {
     const action = `have ${count} devices online`;
-    await withDeadline({ action, timeout }, async (signal) => {
+    await withDeadline({ action, timeout, signal: this.#ended.signal }, async (signal) => {
       while (await this.#devices(signal) < count) await delay(LOOK, signal);
     });
   }

@@ -18,6 +18,7 @@ import type { Row } from "../measure.ts";
 import { median, percentile, spread } from "../statistics.ts";
 import type { Metric, Suite, SuiteOptions } from "./suite.ts";
 
+const ONE_BY_ONE = ["quic", "websocket"] as const;
 const DEVICES = 5_000;
 const QUICK = 500;
 /**
@@ -55,12 +56,16 @@ type Figures = Record<keyof typeof METRICS, number>;
 
 export const fleet: Suite = async (options) => {
   const rows: Row[] = [];
-  for (const kind of ["quic", "websocket"] as const) {
-    const contender = `tunnel ${kind}`;
-    if (options.names.includes(contender)) rows.push(...await rowsOf(kind, contender, options));
-  }
+  const kinds: Kind[] = ONE_BY_ONE.filter((kind) => options.names.includes(nameOf(kind)));
+  // As devices have it by default, where no transport was left out.
+  if (kinds.length === ONE_BY_ONE.length) kinds.push("auto");
+  for (const kind of kinds) rows.push(...await rowsOf(kind, nameOf(kind), options));
   return rows;
 };
+
+function nameOf(kind: Kind): string {
+  return `tunnel ${kind}`;
+}
 
 async function rowsOf(
   kind: Kind,

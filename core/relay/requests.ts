@@ -55,14 +55,16 @@ export async function serveRequests(
   control: MessageStream,
   context: RequestContext,
 ): Promise<void> {
-  const over = new AbortController();
-  const watching = new Watching(control, context, over.signal);
+  let ending: AbortController | undefined;
+  // Made for the first who waits: thousands of idle sessions need no signal of their own.
+  const over = () => (ending ??= new AbortController()).signal;
+  const watching = new Watching(control, context, over);
   let waiting = 0;
   try {
     for (;;) {
       const request = await control.receiveOrEnd(Request, { action: "serve the control stream" });
       if (request === null) return;
-      const replying = answerWithinRate(request, context, over.signal, watching)
+      const replying = answerWithinRate(request, context, over, watching)
         .catch((cause) => refusal(cause, request.id))
         .then((reply) => control.send(reply));
       if (request.type !== "approval" || waiting >= MOST_WAITING) {
@@ -75,14 +77,14 @@ export async function serveRequests(
       }).finally(() => waiting--);
     }
   } finally {
-    over.abort(new TunnelError("closed", { action: "wait", state: "the session has ended" }));
+    ending?.abort(new TunnelError("closed", { action: "wait", state: "the session has ended" }));
   }
 }
 
 async function answerWithinRate(
   request: Request,
   context: RequestContext,
-  over: AbortSignal,
+  over: () => AbortSignal,
   watching: Watching,
 ): Promise<Reply> {
   const { rate, metrics, refusals } = context;
@@ -94,7 +96,7 @@ async function answerWithinRate(
 async function answer(
   request: Request,
   context: RequestContext,
-  over: AbortSignal,
+  over: () => AbortSignal,
   watching: Watching,
 ): Promise<Reply> {
   const { id } = request;
@@ -104,7 +106,7 @@ async function answer(
   if (request.type === "approval" || request.type === "withdraw") {
     if (context.role !== "device") throw onlyFor("a device");
     return request.type === "approval"
-      ? await haveDecided(request, context, over)
+      ? await haveDecided(request, context, over())
       : withdraw(request, context);
   }
   if (context.role !== "operator") throw onlyFor("an operator");

@@ -18,11 +18,11 @@ export interface WatchingContext {
 export class Watching {
   readonly #control: MessageStream;
   readonly #context: WatchingContext;
-  readonly #over: AbortSignal;
+  readonly #over: () => AbortSignal;
   #watch?: AbortController;
 
-  /** @param over fires when the session has ended */
-  constructor(control: MessageStream, context: WatchingContext, over: AbortSignal) {
+  /** @param over gives what fires when the session has ended */
+  constructor(control: MessageStream, context: WatchingContext, over: () => AbortSignal) {
     this.#control = control;
     this.#context = context;
     this.#over = over;
@@ -38,7 +38,7 @@ export class Watching {
       reach: () => access.reach(name),
       send: (changed: object) => this.#control.send({ type: "presence", id, ...changed }),
     };
-    presences.tell(watcher, AbortSignal.any([watch.signal, this.#over])).catch((cause) =>
+    presences.tell(watcher, AbortSignal.any([watch.signal, this.#over()])).catch((cause) =>
       // The session has ended, or is about to.
       log.debug("changes were not told", { operator: name, why: describe(cause) })
     );

@@ -23,8 +23,8 @@ export function webtransportProtocol(options: Partial<Judging> = {}): QuicProtoc
   return {
     alpn: ALPN,
     transport: "webtransport",
-    // The request of the session; control stream, QPACK's two, and some that are unknown.
-    streams: { bidirectional: 1, unidirectional: 8 },
+    // The request of the session; control stream, QPACK's two, and one that is unknown.
+    streams: { bidirectional: 1, unidirectional: 4 },
     open: (conn, { url }) => openSession(conn, { authority: url.host }),
     accept: (conn, { signal }) => acceptSession(conn, { allowsOrigin, signal }),
   };

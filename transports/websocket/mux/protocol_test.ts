@@ -221,6 +221,39 @@ test("where small writes wait for one another, each asks for a prompt answer", a
   peer.end();
 });
 
+test("where small writes wait for one another, a PONG alone asks too", async () => {
+  const peer = new TestPeer({ role: "client", nagle: true });
+  await peer.greet();
+  for (let i = 1; i <= 3; i++) {
+    await peer.say((batch) => batch.control(FrameType.ping, 0, i));
+    assert.equal(await bounded("a PONG", peer.hear("pong")), ["pong", i]);
+    const [, value] = (await bounded("a PING", peer.hear("ping")))!;
+    await peer.say((batch) => batch.control(FrameType.pong, 0, value as number));
+  }
+  peer.end();
+});
+
+test("a PONG to the latest of several PINGs is one to all of them", async () => {
+  const peer = new TestPeer({ role: "client", nagle: true });
+  await peer.greet();
+  const stream = await peer.session.openStream();
+  const writer = stream.writable.getWriter();
+  const asked = async () => {
+    await writer.write(new Uint8Array(1));
+    await bounded("the data", peer.hear("data"));
+    return (await bounded("a PING", peer.hear("ping")))![1] as number;
+  };
+  await asked();
+  const latest = await asked();
+  await peer.say((batch) => {
+    batch.control(FrameType.pong, 0, latest);
+    batch.data(1, open, none); // Once this has come, so has the PONG.
+  });
+  await bounded("a stream", peer.session.incoming.getReader().read());
+  assert.is(await asked(), latest + 1);
+  peer.end();
+});
+
 test("frames at random end in a protocol error or do nothing, whatever they are", async () => {
   const random = new Random(newSeed());
   for (let round = 0; round < 300; round++) {

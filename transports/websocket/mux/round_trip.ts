@@ -20,6 +20,11 @@ export class RoundTrip {
     return this.#shortest ?? 0;
   }
 
+  /** The value of the latest PING; 0 when there was none. */
+  get value(): number {
+    return this.#value;
+  }
+
   /** True while another measurement at once would tell more. */
   get wanting(): boolean {
     return this.#measured < FIRST && performance.now() - this.#startedAt < WARM;

@@ -8,6 +8,9 @@ import type { RoundTrip } from "./round_trip.ts";
 import type { SendHalf } from "./send_half.ts";
 import type { ControlSource } from "./stream.ts";
 
+/** Milliseconds from something of a stream for which a PONG alone asks for one too. */
+const LINGER = 50;
+
 /**
  * The writer loop. Control frames go first, then the streams take turns with a chunk each; what is
  * there at once leaves in one message. Nothing is queued here but who has something to say, so the
@@ -23,6 +26,7 @@ export class Writer {
   #ping: number | undefined;
   #pong: number | undefined;
   #streams = 0;
+  #carriedAt = -Infinity;
   #closing: { info: CloseInfo; sent: boolean; left: PromiseWithResolvers<void> } | undefined;
   #running = false;
 
@@ -101,6 +105,8 @@ export class Writer {
   /** False when there is nothing to send. */
   #fill(batch: Batch): boolean {
     if (this.#closing) return this.#fillLast(batch);
+    const { nagle } = this.#socket;
+    const asks = this.#ping !== undefined;
     this.#fillOwn(batch);
     const own = batch.length;
     for (const source of this.#control) {
@@ -116,8 +122,14 @@ export class Writer {
       half.emit(batch);
       if (half.ready) this.#ready.add(half);
     }
-    // A PING that rode on a PONG alone would have a PONG follow, and another PING on that, for ever.
-    if (batch.length > own) this.#addPing(batch);
+    const now = performance.now();
+    const carries = batch.length > own;
+    if (carries) this.#carriedAt = now;
+    // With a PING on a PONG alone another PONG comes. Were both ends to do that at rest, it would go on
+    // for ever; but what is behind such a PONG may be data, which waits for its acknowledgement where
+    // small writes wait for one another: at a relay, and in a platform that does not tell.
+    const rides = carries || (!batch.empty && (nagle || now - this.#carriedAt < LINGER));
+    if (rides && !asks) this.#addPing(batch);
     return !batch.empty;
   }
 
@@ -139,7 +151,8 @@ export class Writer {
     const { nagle } = this.#socket;
     const value = nagle ? this.#roundTrip.start() : this.#roundTrip.startIfDue();
     if (value !== undefined) batch.control(FrameType.ping, 0, value);
-    else if (nagle && batch.small) batch.control(FrameType.ping, 0, 0);
+    // The peer may answer the latest alone: it has to be as good as the one that is under way.
+    else if (nagle && batch.small) batch.control(FrameType.ping, 0, this.#roundTrip.value);
   }
 
   #fillLast(batch: Batch): boolean {
