@@ -9,6 +9,8 @@ const MAY_IMPORT: Record<string, string[]> = {
   core: [],
   transports: ["core"],
   stores: ["core"],
+  // Nobody imports web/ but a bundler: cmd/console_build.ts names its entries.
+  web: ["core", "transports", "stores"],
   cmd: ["core", "transports", "stores"],
 };
 
@@ -78,7 +80,7 @@ async function* sources(folder: string): AsyncGenerator<[path: string, source: s
   for await (const { name, isDirectory } of Deno.readDir(new URL(folder, ROOT))) {
     const path = `${folder}/${name}`;
     if (isDirectory) yield* sources(path);
-    else if (/\.ts$/.test(name) && !/_test\.ts$|^test_/.test(name)) {
+    else if (/\.tsx?$/.test(name) && !/_test\.ts$|^test_/.test(name)) {
       yield [path, await Deno.readTextFile(new URL(path, ROOT))];
     }
   }
