@@ -3,7 +3,7 @@
 import { FitAddon } from "@xterm/addon-fit";
 import { Terminal } from "@xterm/xterm";
 import type { Size } from "./ssh.ts";
-import { styledDocument, withStyledDocument } from "./styles.ts";
+import { adoptStyles } from "./styles.ts";
 
 /** Lines that can be scrolled back to. */
 const SCROLLBACK = 5_000;
@@ -12,7 +12,6 @@ export interface Screen {
   readonly size: Size;
   /** Fulfils when it is on the screen. */
   write(bytes: Uint8Array | string): Promise<void>;
-  /** What the screen shows, as text. */
   focus(): void;
   /** Fits it into its element, which may have changed its size. */
   fit(): void;
@@ -27,8 +26,8 @@ export interface ScreenOptions {
 }
 
 export function openScreen({ element, onInput, onResize }: ScreenOptions): Screen {
+  adoptStyles(document);
   const terminal = new Terminal({
-    documentOverride: styledDocument(document),
     scrollback: SCROLLBACK,
     fontFamily: "ui-monospace, SFMono-Regular, Menlo, Consolas, 'DejaVu Sans Mono', monospace",
     fontSize: 14,
@@ -37,7 +36,7 @@ export function openScreen({ element, onInput, onResize }: ScreenOptions): Scree
   });
   const fitting = new FitAddon();
   terminal.loadAddon(fitting);
-  withStyledDocument(document, () => terminal.open(element));
+  terminal.open(element);
   const fit = () => element.clientWidth > 0 && fitting.fit();
   fit();
   const encoder = new TextEncoder();
