@@ -4,7 +4,8 @@ import "@xterm/xterm/css/xterm.css";
 import "./style.css";
 import { render } from "preact";
 import { describe } from "../core/errors.ts";
-import { isKnown, Session, TABS } from "./session.ts";
+import { isKnown, Session } from "./session.ts";
+import { TABS } from "./tabs.ts";
 import { parseRoute } from "./route.ts";
 import { Root } from "./views/root.tsx";
 

@@ -10,10 +10,8 @@ import { formatTarget } from "../core/allow.ts";
 import { clearIdentities, indexedDbStore } from "../stores/indexeddb.ts";
 import { connect } from "../transports/runtime/browser.ts";
 import { DeviceTable } from "./device_table.ts";
+import { TABS } from "./tabs.ts";
 import { forgetHostKeys } from "./terminal/host_keys.ts";
-
-/** By which tabs of one operator tell each other that it has signed out. */
-export const TABS = "tunnel";
 
 /** An open channel of this tab. */
 export interface OpenChannel {
