@@ -5,6 +5,7 @@ import { bounded } from "./bounded.ts";
 import { ARGUMENTS, CHROMIUM } from "./chromium.ts";
 import { find } from "./require.ts";
 import { type Running, tempDir, tunnel } from "./processes.ts";
+import { freePort } from "./ssh_server.ts";
 
 export interface ConsoleGround extends AsyncDisposable {
   /** `https://127.0.0.1:PORT`, where the console is. */
@@ -20,9 +21,9 @@ export interface ConsoleGround extends AsyncDisposable {
   invite(role: string, name: string, ...options: string[]): Promise<string>;
   /** A command on the relay's home: what it prints. */
   run(...args: string[]): Promise<string>;
-  /** Ends the relay, and what it is started with the next time beside its port. */
   stopRelay(): Promise<void>;
-  startRelay(...options: string[]): Promise<void>;
+  /** Starts it again, with nothing of UDP at its port: what comes there by TCP gets to it. */
+  startRelayWithoutUdp(): Promise<void>;
 }
 
 export type TabOptions = NonNullable<Parameters<Browser["newContext"]>[0]> & {
@@ -80,9 +81,12 @@ export async function startConsole(...options: string[]): Promise<ConsoleGround>
         relay.kill();
         await bounded("the end of the relay", relay.outcome());
       },
-      async startRelay(...options) {
-        relay = tunnel(["relay", "--listen", `127.0.0.1:${port}`, ...options], { env });
+      async startRelayWithoutUdp() {
+        const elsewhere = freePort();
+        const [listen, known] = [`127.0.0.1:${elsewhere}`, `tunnel://127.0.0.1:${port}`];
+        relay = tunnel(["relay", "--listen", listen, "--public", known], { env });
         await relay.line(/^relay ready/m);
+        owned.use(forwardTcp(port, elsewhere));
       },
       [Symbol.asyncDispose]: () => owned[Symbol.asyncDispose](),
     };
@@ -96,6 +100,25 @@ export async function startConsole(...options: string[]): Promise<ConsoleGround>
 export async function signIn(page: Page, url: string, join: string): Promise<void> {
   await page.goto(`${url}/#${join}`);
   await page.getByRole("navigation", { name: "Views" }).waitFor();
+}
+
+/** Carries TCP connections from one port of loopback to another. */
+function forwardTcp(from: number, to: number): AsyncDisposable {
+  const listener = Deno.listen({ hostname: "127.0.0.1", port: from });
+  const carry = async (near: Deno.Conn) => {
+    const far = await Deno.connect({ hostname: "127.0.0.1", port: to });
+    await Promise.all([near.readable.pipeTo(far.writable), far.readable.pipeTo(near.writable)]);
+  };
+  const accepting = (async () => {
+    // How a connection ends is for its two ends.
+    for await (const conn of listener) carry(conn).catch(() => {});
+  })();
+  return {
+    async [Symbol.asyncDispose]() {
+      listener.close();
+      await accepting;
+    },
+  };
 }
 
 function listen(page: Page, complaints: string[]): void {

@@ -6,6 +6,7 @@ import type { Frame, Page } from "playwright-core";
 import { bounded } from "./bounded.ts";
 import { CHROMIUM } from "./chromium.ts";
 import { type ConsoleGround, signIn, startConsole } from "./console_ground.ts";
+import { LOOK, until } from "./console_scripts.ts";
 import { deviceSite, HOSTILE, PAGE } from "./console_site.ts";
 import { testWith } from "./require.ts";
 
@@ -22,15 +23,12 @@ testWith(
     await frame.getByText("script has run").waitFor();
     await frame.getByText("fetch got /api/state 1").waitFor();
     await frame.getByText("xhr got /api/more 200").waitFor();
-    const look = await frame.evaluate(() => {
-      const { color, backgroundImage } = getComputedStyle(document.querySelector("h1")!);
-      const pictures = [...document.querySelectorAll("img")].map(({ naturalWidth }) =>
-        naturalWidth
-      );
-      return { color, background: backgroundImage.slice(0, 9), pictures };
+    assert.equal(await frame.evaluate(LOOK), {
+      color: "rgb(1, 2, 3)",
+      background: 'url("blob',
+      pictures: [1, 1],
     });
-    assert.equal(look, { color: "rgb(1, 2, 3)", background: 'url("blob', pictures: [1, 1] });
-    await bounded("the title", tab.waitForFunction(() => document.title === "x: Router"));
+    await until(tab, "document.title", "x: Router");
     assert.is(await tab.locator(".where").innerText(), `x localhost:${site.port}/`);
   },
 );
@@ -88,8 +86,8 @@ testWith(
     assert.equal(outside.requests, []);
     // Its title is text; the tab is where it was, and there is no other.
     const title = "x: <img src=x onerror='owned = 1'>";
-    await bounded("the title", tab.waitForFunction((title) => document.title === title, title));
-    assert.is(await tab.evaluate(() => "owned" in globalThis), false);
+    await until(tab, "document.title", title);
+    assert.is(await tab.evaluate(`"owned" in globalThis`), false);
     assert.match(tab.url(), /\/view#x\/\d+$/);
     assert.is(tab.context().pages().length, 2);
     // It has sent its words to no tab of the operator's.
@@ -117,11 +115,8 @@ async function openPage(
   const frame = (await element!.contentFrame())!;
   if (path) {
     await frame.getByRole("link", { name: "Begin" }).waitFor();
-    await frame.evaluate((path) => {
-      const link = document.querySelector("a")!;
-      link.href = `/begin${path}`;
-      link.click();
-    }, path);
+    const link = `document.querySelector("a")`;
+    await frame.evaluate(`${link}.href = "/begin${path}", ${link}.click()`);
     await tab.frameLocator("iframe").locator("#found").waitFor();
     const next = await tab.locator("iframe").elementHandle();
     return { tab, frame: (await next!.contentFrame())! };

@@ -66,7 +66,7 @@ export function Audit({ session }: ViewProps) {
             Newer
           </button>
         )}
-        {page.value?.more && rows.length > 0 && (
+        {page.value && (page.value.more || rows.length === PAGE) && rows.length > 0 && (
           <button
             type="button"
             class="quiet"
