@@ -15,6 +15,7 @@ import { Buffer } from "buffer";
 import { toTunnelError, TunnelError } from "../../core/errors.ts";
 import type { FleetStream } from "../../core/member/fleet.ts";
 import { Ed25519 } from "./ed25519.ts";
+import "./interactive.ts";
 import { SshStream } from "./ssh_stream.ts";
 
 /** Logins by password that are tried in one session; servers end it after six. */
@@ -69,7 +70,11 @@ export async function openShell(stream: FleetStream, options: SshOptions): Promi
         return null;
       });
     } else if (event.authenticationType === SshAuthenticationType.clientInteractive) {
-      event.authenticationPromise = answered(event, options);
+      event.authenticationPromise = answered(event, options).catch((cause) => {
+        refusal = cause;
+        session.dispose();
+        return null;
+      });
     }
   });
   try {
@@ -103,7 +108,7 @@ async function answered(event: SshAuthenticatingEventArgs, { ask }: SshOptions) 
   const { prompts = [], name = "", instruction = "" } = event.infoRequest ?? {};
   const response = new AuthenticationInfoResponseMessage();
   response.responses = prompts.length === 0 ? [] : await ask(prompts, instruction || name);
-  if (!response.responses) return null;
+  if (!response.responses) throw givenUp();
   event.infoResponse = response;
   return {};
 }
@@ -114,9 +119,7 @@ async function logIn(session: SshClientSession, { user, key, ask }: SshOptions):
   if (await session.authenticateClient({ username: user })) return;
   for (let tries = 0; tries < TRIES && !session.isClosed; tries++) {
     const [password] = await ask([{ prompt: `Password of ${user}`, echo: false }], "") ?? [];
-    if (password === undefined) {
-      throw new TunnelError("aborted", { action: "log in by SSH", state: "it was given up" });
-    }
+    if (password === undefined) throw givenUp();
     if (await session.authenticateClient({ username: user, password })) return;
   }
   throw new TunnelError("refused", {
@@ -192,6 +195,10 @@ class WindowChange extends ChannelRequestMessage {
 
 function writeSize(writer: SshDataWriter, { columns, rows }: Size): void {
   for (const value of [columns, rows, 0, 0]) writer.writeUInt32(value);
+}
+
+function givenUp(): TunnelError {
+  return new TunnelError("aborted", { action: "log in by SSH", state: "it was given up" });
 }
 
 function lost(cause: unknown): TunnelError {
