@@ -77,6 +77,8 @@ async function bundle(script: URL): Promise<string> {
     write: false,
     format: "iife",
     globalName: "lib",
+    jsx: "automatic",
+    jsxImportSource: "preact",
     platform: "browser",
     target: "esnext",
   });

@@ -34,14 +34,16 @@ for (const [layer, allowed] of Object.entries(MAY_IMPORT)) {
   });
 }
 
-test("core/ uses web-platform APIs alone", async () => {
-  const wrong: string[] = [];
-  for await (const [path, source] of sources("core")) {
-    const foreign = imports(source).filter((name) => name.startsWith("node:"));
-    if (foreign.length > 0 || /\bDeno\./.test(source)) wrong.push(path);
-  }
-  assert.equal(wrong, []);
-});
+for (const layer of ["core", "web"]) {
+  test(`${layer}/ uses web-platform APIs alone`, async () => {
+    const wrong: string[] = [];
+    for await (const [path, source] of sources(layer)) {
+      const foreign = imports(source).filter((name) => name.startsWith("node:"));
+      if (foreign.length > 0 || /\bDeno\./.test(source)) wrong.push(path);
+    }
+    assert.equal(wrong, []);
+  });
+}
 
 test("what browsers run of transports/ names no runtime, nor does what it imports", async () => {
   const pending = ["platform.ts", "well_known.ts"].map((name) => `transports/webtransport/${name}`);

@@ -166,11 +166,11 @@ class Source {
   async rest(most: number): Promise<Uint8Array<ArrayBuffer>> {
     const parts = [this.#left];
     let total = this.#left.length;
-    while (await this.#more()) {
+    while (total <= most && await this.#more()) {
       parts.push(this.#left);
       total += this.#left.length;
-      if (total > most) throw tooLong(most);
     }
+    if (total > most) throw tooLong(most);
     return concat(parts);
   }
 
@@ -210,5 +210,5 @@ function cutOff(): TunnelError {
 }
 
 function tooLong(most: number): TunnelError {
-  return new TunnelError("limit", { action, state: `it is longer than ${most / 1_048_576} MiB` });
+  return new TunnelError("limit", { action, state: `it is longer than ${most} bytes` });
 }
