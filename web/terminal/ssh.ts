@@ -12,6 +12,7 @@ import {
   SshSessionConfiguration,
 } from "@microsoft/dev-tunnels-ssh";
 import { Buffer } from "buffer";
+import { withDeadline } from "../../core/deadline.ts";
 import { toTunnelError, TunnelError } from "../../core/errors.ts";
 import type { FleetStream } from "../../core/member/fleet.ts";
 import { Ed25519 } from "./ed25519.ts";
@@ -20,6 +21,8 @@ import { SshStream } from "./ssh_stream.ts";
 
 /** Logins by password that are tried in one session; servers end it after six. */
 const TRIES = 3;
+/** Milliseconds until both ends have agreed on keys: what answers there may be no SSH server. */
+const CONNECT_TIMEOUT = 20_000;
 
 export interface Question {
   readonly prompt: string;
@@ -78,7 +81,8 @@ export async function openShell(stream: FleetStream, options: SshOptions): Promi
     }
   });
   try {
-    await session.connect(new SshStream(stream));
+    const bound = { action: "agree on keys by SSH", timeout: CONNECT_TIMEOUT };
+    await withDeadline(bound, () => session.connect(new SshStream(stream)));
     if (!await session.authenticateServer()) {
       throw refusal ?? new Error("the host key is not taken");
     }
