@@ -152,6 +152,7 @@ testWith(
     assert.is(outline, "solid");
     await page.keyboard.press("Enter");
     await page.getByRole("heading", { name: "c" }).waitFor();
+    await until(page, "document.activeElement.id", "content");
     await page.getByLabel("Port, or HOST:PORT beside the device").first().focus();
     await page.keyboard.press("Enter");
     await page.getByLabel("Log in as").waitFor();

@@ -76,7 +76,15 @@ async function start(join = takeJoin()): Promise<void> {
 
 addEventListener("hashchange", () => {
   const join = takeJoin();
-  if (join === undefined) return update();
+  if (join === undefined) {
+    update();
+    // What had the focus may have gone with its view; then it is at the start of the new one.
+    return requestAnimationFrame(() =>
+      requestAnimationFrame(() => {
+        if (document.activeElement === document.body) document.getElementById("content")?.focus();
+      })
+    );
+  }
   state.session?.close();
   actions.signIn(join);
 });

@@ -6,6 +6,9 @@ import type { DeviceChange } from "../core/member/watch.ts";
 /** Seconds of throughput that are kept. */
 export const HISTORY = 120;
 
+/** Milliseconds after which figures that are not followed by others say nothing of now. */
+const STALE = 3_000;
+
 /** A device, and what moved since it was last told of. */
 export interface Row {
   readonly device: DeviceInfo;
@@ -72,8 +75,10 @@ export class DeviceTable {
       .map(({ id }) => id);
   }
 
+  /** The rate is what moves now: a device that nothing moves of is told of no more. */
   row(id: string): Row | undefined {
-    return this.#rows.get(id);
+    const row = this.#rows.get(id);
+    return row && row.rate > 0 && this.#clock() - row.at > STALE ? { ...row, rate: 0 } : row;
   }
 
   apply({ type, device }: DeviceChange): void {

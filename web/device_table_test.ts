@@ -57,6 +57,8 @@ test("rates come of figures and their times; a new session counts from nothing",
   tick(2_000);
   table.apply({ type: "changed", device: device("a", { sent: 3_000, received: 2_000 }) });
   assert.is(table.row("a")!.rate, 2_000);
+  tick(3_001);
+  assert.is(table.row("a")!.rate, 0);
   table.sample();
   tick(1_000);
   table.apply({ type: "changed", device: device("a", { sent: 10 }) });
