@@ -82,6 +82,7 @@ function define(cli: CAC, wrap: (level: Level, action: Action) => (...args: unkn
     .option("--limits", "list what can be limited")
     .option("--metrics <address>", "serve metrics on HOST:PORT by plain HTTP (default: off)")
     .option("--allow-origin <origin>", "web pages that may connect, repeatable (default: its own)")
+    .option("--no-console", "serve no page for operators' browsers")
     .option("--authority <key>", "public key (JWK, or a file) of an authority elsewhere")
     .option("--device-validity <duration>", "life of devices' new credentials (default: 30d)")
     .option("--operator-validity <duration>", "life of operators' new credentials (default: 12h)")

@@ -4,6 +4,7 @@
  */
 
 import * as esbuild from "esbuild";
+import { buildConsole } from "./console_build.ts";
 
 const TARGETS = [
   "x86_64-unknown-linux-gnu",
@@ -40,12 +41,21 @@ try {
       js: `import { createRequire } from "node:module"; const require = createRequire("file:///");`,
     },
   });
-  await esbuild.stop();
+  await buildConsole(new URL(`file://${bundle}/console/`));
   const name = target ? `tunnel-${target}` : "tunnel";
   const output = new URL(name, dist).pathname;
   const { code } = await new Deno.Command(Deno.execPath(), {
     args: [
-      ...["compile", "-A", "--unstable-net", "--no-config", "--no-lock", "--node-modules-dir=none"],
+      ...[
+        "compile",
+        "--include",
+        "console",
+        "-A",
+        "--unstable-net",
+        "--no-config",
+        "--no-lock",
+        "--node-modules-dir=none",
+      ],
       ...(target ? ["--target", target] : []),
       ...["--output", output, `${bundle}/main.mjs`],
     ],

@@ -14,6 +14,7 @@ import { listenQuic } from "../transports/quic_endpoint.ts";
 import { type RequestHandler, websocketTransport } from "../transports/websocket/transport.ts";
 import { webtransportProtocol } from "../transports/webtransport/transport.ts";
 import { findCertificate, isWildcard } from "./certificate.ts";
+import { Console } from "./console.ts";
 import { AGENT, type Context, VERSION } from "./context.ts";
 import { readAuthority } from "./input.ts";
 import { type ChosenLimits, listLimits, parseLimits } from "./limits.ts";
@@ -59,7 +60,11 @@ export async function relay(context: Context): Promise<void> {
   const allowsOrigin = (origin: string) =>
     origins.includes(origin) || isOwnOrigin(origin, { isOwnHost, ports: [portOf(url), port] });
   const binding = { ...address, ...certificate.current, limits: sessionLimits(limits) };
-  const serves: Services = { allowsOrigin, onRequest: (request) => certificate.answer(request) };
+  const page = options.flag("console") ? new Console({ relay: () => url.host, log }) : undefined;
+  const onRequest: RequestHandler = async (request) =>
+    (request.target.startsWith("/.well-known/") ? undefined : await page?.answer(request)) ??
+      certificate.answer(request);
+  const serves: Services = { allowsOrigin, onRequest };
   const listeners = await bind(context, binding, serves, asked === undefined);
   const { port } = listeners[0]!.address;
   const url = named ?? relayUrl(hostname, port);

@@ -1,6 +1,6 @@
 /** The store of members in browsers: IndexedDB, with keys that no script can read. */
 
-import { createStore, get, set, update } from "idb-keyval";
+import { clear, createStore, get, set, update } from "idb-keyval";
 import { toTunnelError } from "../core/errors.ts";
 import type { Role } from "../core/identity/credential.ts";
 import type { Identity, MemberStore } from "../core/member/identity.ts";
@@ -47,6 +47,19 @@ export function indexedDbStore(name: string = "tunnel"): MemberStore {
         return isReplaced;
       }),
   };
+}
+
+/**
+ * Deletes all that {@linkcode indexedDbStore} keeps under a name.
+ *
+ * @throws {TunnelError} `unavailable`
+ */
+export async function clearIdentities(name: string = "tunnel"): Promise<void> {
+  try {
+    await clear(createStore(name, TABLE));
+  } catch (cause) {
+    throw toTunnelError(cause, `clear the database ${name}`, "unavailable");
+  }
 }
 
 function keyOf(role: Role, name: string | undefined): string {

@@ -7,7 +7,7 @@ import { find } from "./require.ts";
 /** The name under which {@linkcode testWith} looks for it. */
 export const CHROMIUM = "chromium";
 
-const ARGUMENTS = [
+export const ARGUMENTS = [
   "--no-sandbox",
   "--disable-gpu",
   "--no-first-run",
@@ -77,6 +77,8 @@ async function bundle(script: URL): Promise<string> {
     write: false,
     format: "iife",
     globalName: "lib",
+    jsx: "automatic",
+    jsxImportSource: "preact",
     platform: "browser",
     target: "esnext",
   });

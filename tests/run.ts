@@ -7,7 +7,7 @@
  */
 
 const ROOT = new URL("../", import.meta.url);
-const FOLDERS = ["core", "transports", "stores", "cmd", "tests", "bench"];
+const FOLDERS = ["core", "transports", "stores", "web", "cmd", "tests", "bench"];
 /** Milliseconds for one file. */
 const TIMEOUT = 300_000;
 

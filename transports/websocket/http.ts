@@ -21,6 +21,8 @@ export interface HttpResponse {
   readonly status: number;
   readonly headers?: Record<string, string>;
   readonly body?: string | Uint8Array;
+  /** Only its head is sent, as HEAD asks; it tells the length of the body all the same. */
+  readonly isHead?: boolean;
 }
 
 /**
@@ -71,12 +73,15 @@ export function hasToken(headers: Headers, name: string, token: string): boolean
 }
 
 /** A whole response that ends its connection. */
-export function formatResponse({ status, headers = {}, body = "" }: HttpResponse): Uint8Array {
+export function formatResponse(response: HttpResponse): Uint8Array {
+  const { status, headers = {}, body = "", isHead = false } = response;
   const content = typeof body === "string" ? new TextEncoder().encode(body) : body;
   const all = new Headers({ "content-type": "text/plain; charset=utf-8", ...headers });
-  all.set("content-length", String(content.length));
+  // A 304 has no body, and its length would be taken for that of what was not sent.
+  if (status !== 304) all.set("content-length", String(content.length));
   all.set("connection", "close");
   const head = new TextEncoder().encode(formatHead(`HTTP/1.1 ${status} `, [...all]));
+  if (isHead) return head;
   const bytes = new Uint8Array(head.length + content.length);
   bytes.set(head);
   bytes.set(content, head.length);

@@ -1,0 +1,3 @@
+/** By which tabs of one operator tell each other that it has signed out (a BroadcastChannel). */
+
+export const TABS = "tunnel";
