@@ -9,7 +9,8 @@ import { type Asset, type Assets, loadAssets } from "./console_assets.ts";
 const STRICT = (relay: string) =>
   policy({
     "default-src": "'none'",
-    "script-src": "'self'",
+    // WebAssembly, of these files alone: the cipher is twice as fast by it. Text is never run.
+    "script-src": "'self' 'wasm-unsafe-eval'",
     "style-src": "'self'",
     "img-src": "'self' data:",
     "connect-src": `'self' https://${relay} wss://${relay}`,

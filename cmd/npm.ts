@@ -29,8 +29,11 @@ async function bundle(): Promise<void> {
     await esbuild.build({
       ...SINCE,
       entryPoints: [path(`cmd/npm/${entry}.ts`)],
-      outfile: path(`dist/npm/${entry}.js`),
+      outdir: path("dist/npm"),
       bundle: true,
+      // What is loaded later is a file of its own.
+      splitting: true,
+      chunkNames: `${entry}-[name]-[hash]`,
       format: "esm",
       platform: entry === "node" ? "node" : "browser",
       target: "es2022",
