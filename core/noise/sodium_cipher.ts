@@ -3,6 +3,7 @@
  * `node:crypto` sets up a stream for each message; and it is twice as fast as JavaScript.
  */
 
+import { freeNow } from "../blocks.ts";
 import { type Suite, TAG_LENGTH } from "./suite.ts";
 
 /** The two functions of a {@linkcode Suite} that this has. */
@@ -25,7 +26,9 @@ async function load(): Promise<Cipher | undefined> {
     } = sodium;
     return {
       seal(key, nonce, ad, bytes) {
-        bytes.set(encrypt(bytes.subarray(0, -TAG_LENGTH), given(ad), null, nonce, key));
+        const sealed = encrypt(bytes.subarray(0, -TAG_LENGTH), given(ad), null, nonce, key);
+        bytes.set(sealed);
+        freeNow(sealed);
       },
       open(key, nonce, ad, sealed) {
         return decrypt(null, sealed, given(ad), nonce, key) as Uint8Array<ArrayBuffer>;
