@@ -14,6 +14,9 @@ const test = suite("console: terminal");
 const PROGRAMS = [CHROMIUM, "sshd", "ssh-keygen"];
 
 /** The text on the screen, for assistive technology and for this test. */
+const SHELL = "bash --noprofile --norc -i";
+/** The page gives the screen the focus by itself, whenever it is shown. */
+const FOCUSED = `document.activeElement.classList.contains("xterm-helper-textarea")`;
 const SCREEN = `document.querySelector(".xterm-rows").textContent.replaceAll("\\u00a0", " ")`;
 
 testWith(
@@ -22,7 +25,7 @@ testWith(
   "a login with a key: typing, pasting, UTF-8, resizing, the end",
   async () => {
     await using dir = await tempDir();
-    await using sshd = await startSshServer(dir.path);
+    await using sshd = await startSshServer(dir.path, { shell: SHELL });
     await using ground = await startConsole();
     const page = await terminal(ground, sshd.port);
     await logIn(page, sshd.user, await Deno.readTextFile(`${dir.path}/client`));
@@ -30,7 +33,9 @@ testWith(
     await page.getByText(`New host key, kept from now on: ssh-ed25519 ${stdout.split(" ")[1]}`)
       .waitFor();
 
-    await page.locator(".xterm-helper-textarea").focus();
+    // The shell's prompt: what is typed while it starts may be thrown away by it.
+    await until(page, `/[$#%>] *$/.test(${SCREEN}.trimEnd())`);
+    await until(page, FOCUSED);
     await page.keyboard.type("echo he''llo\n");
     await until(page, `/hello/.test(${SCREEN})`);
     // All at once, and more than a line has room for.
@@ -61,7 +66,7 @@ testWith(
     await page.getByRole("link", { name: "Channels" }).click();
     await page.getByRole("row").filter({ hasText: "terminal" }).waitFor();
     await page.goBack();
-    await page.locator(".xterm-helper-textarea").focus();
+    await until(page, FOCUSED);
     await page.keyboard.type("exit 3\n");
     await page.getByText("The login has ended with status 3.").waitFor();
     await until(page, `document.querySelector(".count")`, null);
@@ -75,7 +80,7 @@ testWith(
   "a host key that has changed is refused, until it is forgotten",
   async () => {
     await using dir = await tempDir();
-    await using sshd = await startSshServer(dir.path);
+    await using sshd = await startSshServer(dir.path, { shell: SHELL });
     await using ground = await startConsole();
     const page = await terminal(ground, sshd.port);
     const key = await Deno.readTextFile(`${dir.path}/client`);
@@ -107,7 +112,7 @@ testWith(
   "an end of the channel ends the login; who has no key is asked, and turned away",
   async () => {
     await using dir = await tempDir();
-    await using sshd = await startSshServer(dir.path);
+    await using sshd = await startSshServer(dir.path, { shell: SHELL });
     await using ground = await startConsole();
     const page = await terminal(ground, sshd.port);
     await logIn(page, sshd.user);

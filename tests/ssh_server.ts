@@ -14,6 +14,8 @@ export interface SshServer extends AsyncDisposable {
 export interface SshServerOptions extends Pick<RunOptions, "within"> {
   /** IPv4; default 127.0.0.1. */
   readonly address?: string;
+  /** What every login runs in place of the user's shell, whose start is this machine's own. */
+  readonly shell?: string;
   /** Takes the process before it is waited for, and ends it. */
   readonly keep?: (server: Running) => Running;
 }
@@ -21,7 +23,7 @@ export interface SshServerOptions extends Pick<RunOptions, "within"> {
 /** Starts sshd on a free port with keys of its own in `dir`. */
 export async function startSshServer(
   dir: string,
-  { within, address = "127.0.0.1", keep = (server) => server }: SshServerOptions = {},
+  { within, address = "127.0.0.1", shell, keep = (server) => server }: SshServerOptions = {},
 ): Promise<SshServer> {
   for (const key of ["host", "client"]) {
     await runToEnd(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", `${dir}/${key}`]);
@@ -39,7 +41,9 @@ UsePAM no
 PasswordAuthentication no
 AllowTcpForwarding yes
 Subsystem sftp internal-sftp
-`,
+PrintMotd no
+PrintLastLog no
+${shell ? `ForceCommand ${shell}\n` : ""}`,
   );
   // Privilege separation wants its folder, which a fresh container lacks.
   await Deno.mkdir("/run/sshd", { recursive: true }).catch(() => {});
