@@ -7,18 +7,26 @@ import { startUsage } from "./usage.ts";
 const test = suite("usage");
 const MIB = 1024 * 1024;
 
-/** Does as each line of its input says: burns CPU, fills memory and lets go of it, or ends. */
+/**
+ * Does as each line of its input says: burns CPU, fills memory and lets go of it, or ends. What is let
+ * go of is freed by another thread of V8's, whenever it comes to that: so it looks until it is gone.
+ */
 const PROGRAM = `
 const lines = require("node:readline").createInterface({ input: process.stdin });
-lines.on("line", (line) => {
+const fill = (mib) => void Buffer.alloc(mib * 1024 * 1024, 1);
+lines.on("line", async (line) => {
   const [what, much] = line.split(" ");
   if (what === "quit") process.exit();
   if (what === "burn") {
     const until = process.cpuUsage().user + process.cpuUsage().system + much * 1e6;
     while (process.cpuUsage().user + process.cpuUsage().system < until);
   } else {
-    Buffer.alloc(much * 1024 * 1024, 1);
-    gc();
+    const full = process.memoryUsage().rss + (much / 2) * 1024 * 1024;
+    fill(much);
+    do {
+      await new Promise((resolve) => setTimeout(resolve));
+      gc();
+    } while (process.memoryUsage().rss > full);
   }
   console.log("done " + line);
 });
