@@ -6,7 +6,7 @@ import { type Cipher, loadSodium } from "./sodium_cipher.ts";
 import type { Suite } from "./suite.ts";
 
 /** Bytes up to which a call costs more than the encryption in it, where the platform has its own. */
-const SMALL = 1_024;
+const SMALL = 1_536;
 
 /** Bytes of a message whose time is its encryption's. */
 const LARGE = 64 * 1024;
