@@ -27,8 +27,10 @@ export class BlockReader {
   /** A read that a {@linkcode BlockReader.ready} has left under way. */
   #pending?: Promise<Uint8Array | null>;
 
-  constructor({ readable, direct }: Pick<Stream, "readable" | "direct">) {
-    this.#source = direct ? new DirectSource(direct) : sourceOf(readable);
+  constructor(stream: Pick<Stream, "readable" | "direct">) {
+    // A stream that has both makes its web stream when that is asked for.
+    const { direct } = stream;
+    this.#source = direct ? new DirectSource(direct) : sourceOf(stream.readable);
   }
 
   /** Bytes that have come. */

@@ -9,10 +9,11 @@ export class ByteWriter {
   /** Of a direct stream, which takes one call at a time: the last call, while it is under way. */
   #last?: Promise<void>;
 
-  constructor({ writable, direct }: Pick<Stream, "writable" | "direct">) {
-    this.#direct = direct;
-    if (direct) return;
-    this.#writer = writable.getWriter();
+  constructor(stream: Pick<Stream, "writable" | "direct">) {
+    this.#direct = stream.direct;
+    // A stream that has both makes its web stream when that is asked for.
+    if (this.#direct) return;
+    this.#writer = stream.writable.getWriter();
     // What the writer rejects with also rejects the write that met it.
     this.#writer.closed.catch(() => {});
   }

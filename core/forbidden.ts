@@ -8,6 +8,9 @@ import { canonicalHost } from "./names.ts";
 
 type Rule = readonly [prefix: string, bits: number, what: string];
 
+/** Addresses of the rules, once read. */
+const read = new Map<string, Uint8Array>();
+
 const LINK_LOCAL = "a link-local address, where clouds keep their metadata";
 const THIS_HOST = "another word for this host";
 const metadataOf = (cloud: string) => `the metadata service of ${cloud}`;
@@ -73,7 +76,8 @@ function find(rules: readonly Rule[], bytes: Uint8Array): string | undefined {
 }
 
 function matches(bytes: Uint8Array, prefix: string, bits: number): boolean {
-  const wanted = parseAddress(prefix)!;
+  let wanted = read.get(prefix);
+  if (!wanted) read.set(prefix, wanted = parseAddress(prefix)!);
   for (let at = 0; at * 8 < bits; at++) {
     const mask = 0xff & (0xff << Math.max(0, 8 - (bits - at * 8)));
     if ((bytes[at]! & mask) !== (wanted[at]! & mask)) return false;
