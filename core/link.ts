@@ -24,6 +24,12 @@ const MAX_REQUESTS = 64;
 const MAX_DEVICES = 100_000;
 const MAX_PAGES = 10_000;
 
+/**
+ * Milliseconds without an answer after which a relay is asked for a sign of life, and for that sign.
+ * Together with another session they are less than what a person waits for, and than idle timeouts.
+ */
+const DOUBT = { after: 1_500, patience: 2_000 };
+
 /** Milliseconds that a retired session stays open after its last use. */
 const RETIREMENT = 5_000;
 
@@ -46,6 +52,7 @@ export class Link {
   #deaf?: TunnelError;
   #held = 0;
   #retired = false;
+  #isSilent = false;
   #retirement?: ReturnType<typeof setTimeout>;
 
   constructor(
@@ -100,6 +107,37 @@ export class Link {
     if (!this.#retired || this.#held > 0) return;
     clearTimeout(this.#retirement);
     this.#retirement = setTimeout(() => this.#held === 0 && this.session.close(), RETIREMENT);
+  }
+
+  /** True once the session was given up because the relay was silent. */
+  get isSilent(): boolean {
+    return this.#isSilent;
+  }
+
+  /**
+   * Waits for what the relay is to say somewhere on this session. While it does not, it is asked for a
+   * sign of life; without one the session is given up, long before its idle timeout.
+   *
+   * @param doubt milliseconds until it is asked, each time, and for the sign
+   */
+  async hear<T>(said: Promise<T>, doubt: { after: number; patience: number } = DOUBT): Promise<T> {
+    const timer = setInterval(() => this.#check(doubt.patience), doubt.after);
+    try {
+      return await said;
+    } finally {
+      clearInterval(timer);
+    }
+  }
+
+  async #check(timeout: number): Promise<void> {
+    try {
+      await this.request({ type: "ping", id: 0 }, { timeout });
+    } catch (cause) {
+      // Whatever else it is, the session knows of it.
+      if (toTunnelError(cause, "", "reset").code !== "timeout") return;
+      this.#isSilent = true;
+      this.session.close({ code: CloseCode.timeout, reason: "the relay is silent" });
+    }
   }
 
   /** The round trip to the relay and back through its engine, milliseconds. */

@@ -10,6 +10,7 @@ import { Request, SignIn } from "./control.ts";
 import { MessageStream } from "./control_stream.ts";
 import { generateKeyPair } from "./identity/keys.ts";
 import type { Link } from "./link.ts";
+import { CloseCode } from "./transport.ts";
 import { newInstance, signIn } from "./sign_in.ts";
 
 const test = suite("link");
@@ -55,6 +56,28 @@ test("a time that no date can be is no answer", async () => {
   answer((id) => ({ type: "device", id, device }));
   assert.is((await bounded("the answer", asking)).code, "protocol");
   assert.is((await bounded("the close", link.closed)).code, 4);
+});
+
+test("a relay that is silent is asked for a sign, and left without one; with one it is waited for", async () => {
+  const doubt = { after: 5, patience: 10 };
+  const silent = await signedIn();
+  const lost = Promise.withResolvers<void>();
+  silent.link.closed.then(() => lost.resolve());
+  await bounded("the end of the wait", silent.link.hear(lost.promise, doubt));
+  assert.is((await silent.link.closed).code, CloseCode.timeout);
+  assert.ok(silent.link.isSilent);
+  const slow = await signedIn();
+  const answer = Promise.withResolvers<string>();
+  const heard = slow.link.hear(answer.promise, { after: 5, patience: 60_000 });
+  const signs = [1, 2].map(() => {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    slow.answer((id) => (resolve(), { type: "done", id }));
+    return promise;
+  });
+  await bounded("two signs", Promise.all(signs));
+  answer.resolve("accepted");
+  assert.is(await heard, "accepted");
+  assert.not(slow.link.isSilent);
 });
 
 test.run();
