@@ -16,8 +16,8 @@ import { dial } from "../transports/websocket/dial.ts";
 import { denoSockets } from "../transports/websocket/sockets_deno.ts";
 import { answerRequest } from "../transports/websocket/handshake.ts";
 import { parseRequest, readHead } from "../transports/websocket/http.ts";
-import type { MessageSocket } from "../transports/websocket/mux/message_socket.ts";
-import { multiplex } from "../transports/websocket/mux/session.ts";
+import type { MessageSocket } from "../core/mux/message_socket.ts";
+import { multiplex } from "../core/mux/session.ts";
 import { WebSocketConnection } from "../transports/websocket/socket.ts";
 import { listenTls, type ServerConn } from "../transports/websocket/tls_server.ts";
 

@@ -65,8 +65,8 @@ async function overListener(
     const local = readAhead(socket);
     try {
       const { early } = local;
-      const channel = await dialer.dial(id, target, { reason, early, signal: stop });
-      const { sent, received } = await join(local, channel);
+      const connection = await dialer.connect(id, target, { reason, early, signal: stop });
+      const { sent, received } = await join(local, connection);
       log.info("connection ended", { to: name, sent, received });
     } catch (cause) {
       const error = toTunnelError(cause, `dial ${name}`, "reset");

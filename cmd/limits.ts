@@ -87,6 +87,11 @@ const OPTIONS: Readonly<Record<string, Option>> = {
   },
   "dials": { key: "dials", parse: count, meaning: "connections at once" },
   "dial-rate": { key: "dialRate", parse: parseRate, meaning: "new connections of one operator" },
+  "dial-connections": {
+    key: "dialConnections",
+    parse: count,
+    meaning: "connections of one dial at once; 1: each is a dial",
+  },
   "dial-time": { key: "dialTimeout", parse: parseDuration, meaning: "time for a device's answer" },
   "approval-time": {
     key: "approvalTimeout",

@@ -272,11 +272,20 @@ export const Dial = v.object({
   ...channel,
   /** The stream is for a channel that exists: a device that is away for a moment is waited for. */
   resume: v.optional(v.boolean()),
+  /** The channel is to carry many connections, if relay and device agree. */
+  shared: v.optional(v.boolean()),
 });
 export type Dial = v.InferOutput<typeof Dial>;
 
 /** The same as the relay sends it to the device. */
-export const Offer = v.object({ type: v.literal("offer"), operator: name, ...target, ...channel });
+export const Offer = v.object({
+  type: v.literal("offer"),
+  operator: name,
+  ...target,
+  ...channel,
+  /** Connections that the channel may carry at once, where it is to carry many and the relay agrees. */
+  shared: v.optional(count),
+});
 export type Offer = v.InferOutput<typeof Offer>;
 
 /** Ends a channel for good, because its operator may not use it any more. */

@@ -20,6 +20,8 @@ import type { Log } from "./log.ts";
 import { MAX_GREETING } from "./message.ts";
 import { authenticate, reach, type TargetConnector } from "./offer.ts";
 import { toRefusal } from "./refusal.ts";
+import { serveShared } from "./shared/serve.ts";
+import { MAX_CONNECTIONS } from "./shared/session.ts";
 import type { Stream } from "./transport.ts";
 
 /** Milliseconds that closing may take to tell the operators. */
@@ -150,9 +152,12 @@ export class Device {
         return release();
       }
       if (response.resume) return await this.#resume(response, messages, facts, link, release);
+      const isShared = response.shared && this.#sharesOrThrows(offer);
       const dial = { device: this.#options.id, offer, link };
       facts.approved = await this.#approval?.decide(dial, messages, this.#closed.signal);
-      await this.#open(offer, response, messages, facts, link, release);
+      const way = { messages, link, release };
+      if (isShared) await this.#openShared(offer, response, way, facts);
+      else await this.#open(offer, response, way, facts);
     } catch (cause) {
       const error = toTunnelError(cause, "serve a dial", "target");
       log.info("dial refused", { ...facts, why: error.parts.state });
@@ -165,43 +170,77 @@ export class Device {
   async #open(
     offer: Offer,
     response: Response,
-    messages: MessageStream,
+    way: Omit<Way, "keys">,
     facts: Facts,
-    link: Link,
-    release: () => void,
   ): Promise<void> {
-    const target = await this.#ready(offer, response, messages);
+    const target = await this.#ready(offer, response, way.messages);
     try {
-      const ownCredential = this.#options.identity.credential;
-      const { hello, established } = await response.accept(0);
-      await messages.send({ type: "accepted", hello });
-      const { id, secret, keys, ticket } = established;
-      const { credential, remoteKey } = response;
-      if (ticket) this.#tickets.add(ticket, { credential, remoteKey, ownCredential });
-      const channel = new Channel({
-        ...this.#options.channel,
-        onDetached: (cause) => {
-          if (!channel.heard) return channel.abandon(cause);
-          this.#options.log.info("channel detached", { ...facts, why: cause.parts.state });
-          this.#channels.detached(id);
-        },
-      });
-      this.#channels.add({
-        channel,
-        id,
-        secret,
-        operatorKey: response.remoteKey,
-        target: facts.target!,
-        attempt: 0,
-        hello: keyOfHello(response.hello),
-      });
-      this.#attach(channel, { messages, keys, link, release }, 0);
+      const channel = await this.#accept(response, way, facts);
       this.#options.log.info("dial accepted", facts);
       this.#carry(channel, target, facts);
     } catch (cause) {
       target.drop(toTunnelError(cause, "serve a dial", "reset"));
       throw cause;
     }
+  }
+
+  /** True for a dial that asks for a channel of many connections. @throws when it is not to be had */
+  #sharesOrThrows({ shared = 0 }: Offer): true {
+    if (this.#approval || this.#options.accept) throw unshared("device is asked about each");
+    if (shared < 2) throw unshared("relay takes each as a dial");
+    return true;
+  }
+
+  async #openShared(
+    offer: Offer,
+    response: Response,
+    way: Omit<Way, "keys">,
+    facts: Facts,
+  ): Promise<void> {
+    const { log, timeout = 10_000 } = this.#options;
+    const address = allowedAddress(this.#options.allow, offer);
+    const channel = await this.#accept(response, way, facts, true);
+    log.info("dial accepted", { ...facts, shared: true });
+    const connections = Math.min(offer.shared!, MAX_CONNECTIONS);
+    const connect = () => reach(address, this.#options, timeout);
+    serveShared(channel, { connections, connect, log, facts }).then(async (count) => {
+      const ended = await channel.closed.then(() => "ended", () => "reset");
+      log.info(`dial ${ended}`, { ...facts, connections: count });
+    });
+  }
+
+  /** Says yes to a dial: the channel of it, on its first path. */
+  async #accept(
+    response: Response,
+    { messages, link, release }: Omit<Way, "keys">,
+    facts: Facts,
+    shared?: boolean,
+  ): Promise<Channel> {
+    const ownCredential = this.#options.identity.credential;
+    const { hello, established } = await response.accept(0, shared);
+    await messages.send({ type: "accepted", hello });
+    const { id, secret, keys, ticket } = established;
+    const { credential, remoteKey } = response;
+    if (ticket) this.#tickets.add(ticket, { credential, remoteKey, ownCredential });
+    const channel = new Channel({
+      ...this.#options.channel,
+      onDetached: (cause) => {
+        if (!channel.heard) return channel.abandon(cause);
+        this.#options.log.info("channel detached", { ...facts, why: cause.parts.state });
+        this.#channels.detached(id);
+      },
+    });
+    this.#channels.add({
+      channel,
+      id,
+      secret,
+      operatorKey: remoteKey,
+      target: facts.target!,
+      attempt: 0,
+      hello: keyOfHello(response.hello),
+    });
+    this.#attach(channel, { messages, keys, link, release }, 0);
+    return channel;
   }
 
   /** What a dial is connected to, once it is there. */
@@ -282,6 +321,12 @@ export class Device {
       log.info("dial reset", { ...facts, why: describe(cause) });
     }
   }
+}
+
+/** The operator's program takes this for an answer: every connection is dialled, as if it had not asked. */
+function unshared(why: string): TunnelError {
+  const state = `connections share no channel: the ${why}`;
+  return new TunnelError("refused", { action: "share a channel", state });
 }
 
 function gone(): TunnelError {

@@ -4,13 +4,15 @@ import { formatTarget, type Target } from "./allow.ts";
 import { APPROVAL_WAIT } from "./approval.ts";
 import { Backoff } from "./backoff.ts";
 import { Channel, type ChannelOptions } from "./channel/channel.ts";
-import type { ChannelIdentity, Established } from "./channel/handshake.ts";
+import type { ChannelIdentity, Established, Said } from "./channel/handshake.ts";
 import { delay, withDeadline } from "./deadline.ts";
 import { type ErrorCode, toTunnelError, TunnelError } from "./errors.ts";
+import type { Duplex } from "./duplex.ts";
 import type { Link } from "./link.ts";
 import { type Log, SILENT } from "./log.ts";
-import { PathAsker } from "./path_asker.ts";
+import { type OpenOptions, PathAsker } from "./path_asker.ts";
 import type { PeersOptions } from "./peers.ts";
+import { Carriers, type Purpose } from "./shared/carriers.ts";
 
 /** Milliseconds that a channel without a path is kept by default: 5 minutes. */
 export const DEFAULT_RESUME_WINDOW = 300_000;
@@ -66,7 +68,7 @@ interface Entry {
   readonly channel: Channel;
   readonly device: string;
   readonly target: Target;
-  readonly reason: string | undefined;
+  readonly said: Said;
   readonly established: Established;
   attempt: number;
   /** The link under its current path. */
@@ -77,6 +79,7 @@ interface Entry {
 export class Dialer {
   readonly #options: DialerOptions;
   readonly #asker: PathAsker;
+  readonly #carriers: Carriers;
   readonly #log: Log;
   readonly #entries = new Set<Entry>();
   readonly #closed = new AbortController();
@@ -84,6 +87,7 @@ export class Dialer {
   constructor(options: DialerOptions) {
     this.#options = options;
     this.#asker = new PathAsker(options);
+    this.#carriers = new Carriers((purpose) => this.#dialShared(purpose));
     this.#log = options.log ?? SILENT;
   }
 
@@ -93,24 +97,56 @@ export class Dialer {
   }
 
   /**
+   * Opens a connection to a target of a device: a channel of its own, or where many come in quick
+   * succession a place in one that they share. In that case it is there at once, and its first read
+   * rejects when the device cannot make it.
+   *
+   * @throws {TunnelError} as {@linkcode Dialer.dial}
+   */
+  async connect(device: string, target: Target, options: DialOptions = {}): Promise<Duplex> {
+    const { reason, signal } = options;
+    const carrier = this.#carriers.take({ device, target, reason });
+    if (!carrier) return await this.dial(device, target, options);
+    const action = `dial ${device}:${formatTarget(target)}`;
+    return await carrier.open(action, options.early?.(), signal);
+  }
+
+  /**
    * Opens a channel to a target of a device.
    *
    * @throws {TunnelError} `unknown`, `offline`, `target`, `refused`, `timeout`, `reset`, `aborted`
    */
   async dial(device: string, target: Target, options: DialOptions = {}): Promise<Channel> {
+    return (await this.#dial(device, target, options)).channel;
+  }
+
+  async #dial(
+    device: string,
+    target: Target,
+    options: DialOptions & { shared?: boolean },
+  ): Promise<Entry> {
     const { timeout = DIAL_TIMEOUT, reason } = options;
+    const said = { reason, shared: options.shared };
     const action = `dial ${device}:${formatTarget(target)}`;
     const signal = this.#untilClosed(options.signal);
     try {
       return await withDeadline({ action, timeout, signal }, async (signal, extend) => {
-        const link = await this.#options.links.link(timeout, signal);
+        const { links } = this.#options;
+        let link = await links.link(timeout, signal);
         const onPending = (wait: number) => {
           const most = Math.min(wait, this.#options.approvalTimeout ?? APPROVAL_WAIT);
           extend(most + timeout);
           this.#log.warn("waiting for approval", { device, seconds: Math.ceil(most / 1_000) });
         };
-        const how = { action, signal, reason, onPending };
-        const { path, established } = await this.#asker.open(link, device, target, how);
+        const how: OpenOptions = { action, signal, said, onPending };
+        const open = () => this.#asker.open(link, device, target, how);
+        const opened = await open().catch(async (cause) => {
+          if (!link.isSilent) throw cause;
+          // Nothing of the connection has gone out yet: it may as well be dialled again.
+          link = await links.link(timeout, signal);
+          return await open();
+        });
+        const { path, established } = opened;
         const channel = new Channel({
           ...this.#options.channel,
           announce: true,
@@ -120,7 +156,7 @@ export class Dialer {
           channel,
           device,
           target,
-          reason,
+          said,
           established,
           attempt: 0,
           link,
@@ -133,7 +169,7 @@ export class Dialer {
         const written = early && channel.write(early);
         channel.attach(path, 0);
         await written;
-        return channel;
+        return entry;
       });
     } catch (cause) {
       throw toTunnelError(cause, action, "reset").during(action);
@@ -190,6 +226,22 @@ export class Dialer {
     for (const { channel } of entries) channel.abandon(error);
   }
 
+  /** A channel for many connections; undefined when it is not to be had. */
+  async #dialShared({ device, target, reason }: Purpose): Promise<Channel | undefined> {
+    try {
+      const { channel, established } = await this.#dial(device, target, { reason, shared: true });
+      if (established.shared) {
+        this.#log.debug("connections share a channel", { device, target: formatTarget(target) });
+        return channel;
+      }
+      // A device that knows of no such channels has connected this one.
+      const state = "it is shared between connections, or of no use";
+      channel.reset(new TunnelError("reset", { action: "use the channel", state }));
+    } catch (cause) {
+      if (toTunnelError(cause, "share a channel", "reset").code !== "refused") throw cause;
+    }
+  }
+
   #detached(entry: Entry, cause: TunnelError): void {
     if (entry.attaching) return;
     const { device, channel } = entry;
@@ -223,14 +275,14 @@ export class Dialer {
   }
 
   async #attach(entry: Entry, link: Link, signal: AbortSignal): Promise<void> {
-    const { channel, device, target, reason, established } = entry;
+    const { channel, device, target, said, established } = entry;
     const began = performance.now();
     entry.attaching = true;
     try {
       const { id, secret } = established;
       const resume = { id, secret, attempt: ++entry.attempt, received: channel.received };
       const action = `resume the channel to ${device}`;
-      const how = { action, signal, reason, resume };
+      const how: OpenOptions = { action, signal, said, resume };
       const opened = await this.#asker.open(link, device, target, how);
       entry.link = link;
       channel.attach(opened.path, opened.established.received);

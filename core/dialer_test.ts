@@ -6,6 +6,7 @@ import { failureOf } from "../tests/failure.ts";
 import { echoTarget, type Fleet, startFleet } from "../tests/fleet.ts";
 import { newSeed, Random } from "../tests/random.ts";
 import type { Target } from "./allow.ts";
+import { withDeadline } from "./deadline.ts";
 import { TakenTickets } from "./channel/tickets.ts";
 import { Device } from "./device.ts";
 import { Dialer, type DialerOptions } from "./dialer.ts";
@@ -16,6 +17,7 @@ import type { Link } from "./link.ts";
 import { SILENT } from "./log.ts";
 import type { MemorySession } from "../transports/memory.ts";
 import type { Supervisor } from "./supervisor.ts";
+import { CloseCode } from "./transport.ts";
 
 const test = suite("dialer");
 const MIB = 1024 * 1024;
@@ -107,6 +109,28 @@ test("an attach is one dial and its answer: one round trip, whatever the channel
   assert.equal(await bounded("the attach", attached), ["stream", "write"]);
   await channel.write(Uint8Array.of(2));
   assert.equal([...(await bounded("an echo", channel.read()))!], [2]);
+});
+
+test("a dial that a silent relay has swallowed is made again on the next session", async () => {
+  await using world = await startWorld();
+  const [silent, next] = [await world.openOperator(), await world.openOperator()];
+  const start = (controller: ReadableStreamDefaultController) =>
+    void silent.session.closed.then(() => controller.error(new Error("it was closed")));
+  silent.session.openStream = () =>
+    Promise.resolve({ readable: new ReadableStream({ start }), writable: new WritableStream() });
+  const { request, hear } = silent;
+  silent.request = (asked, options) =>
+    asked.type === "ping"
+      ? withDeadline({ action: "ping", timeout: options!.timeout! }, () => new Promise(() => {}))
+      : request.call(silent, asked, options);
+  silent.hear = (said) => hear.call(silent, said, { after: 5, patience: 10 }) as typeof said;
+  const links = [silent, next];
+  const dialer = await world.fleet.dialer({ link: () => Promise.resolve(links.shift() ?? next) });
+  const channel = await bounded("the dial", dialer.dial("x", { port: 7 }));
+  await channel.write(Uint8Array.of(1));
+  assert.equal([...(await bounded("an echo", channel.read()))!], [1]);
+  assert.is((await silent.closed).code, CloseCode.timeout);
+  await dialer.close();
 });
 
 test("without another path the channel is reset when its window is over, at both ends", async () => {

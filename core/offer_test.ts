@@ -85,7 +85,7 @@ test("the longest dial there can be fits its message", async () => {
   const most = Number.MAX_SAFE_INTEGER;
   const resume = { id: epoch, secret: new Uint8Array(32), attempt: most, received: most };
   const longest = { key: identity.key, credential: "c".repeat(4_096) };
-  const { hello } = await initiate(longest, key, subject, resume, reason);
+  const { hello } = await initiate(longest, key, subject, { reason }, resume);
   const message = encodeMessage({ type: "dial", ...subject, hello, reason, resume: true });
   assert.ok(message.length - 4 <= MAX_GREETING, `${message.length - 4} bytes`);
   assert.ok(v.is(Dial, JSON.parse(new TextDecoder().decode(message.subarray(4)))));
@@ -100,7 +100,7 @@ async function dialAs(fleet: Fleet, meant: string | undefined, said: string | un
   const { credential, epoch } = await operator.peer("x");
   const { agreement } = await new Verifier(fleet.authority.publicJwk).verify(credential);
   const subject = { device: "x", port: 7, protocol: "tcp", epoch } as const;
-  const { hello } = await initiate(identity, agreement.x, subject, undefined, meant);
+  const { hello } = await initiate(identity, agreement.x, subject, { reason: meant });
   const stream = new MessageStream(await operator.session.openStream());
   await stream.send({ type: "dial", ...subject, hello, reason: said });
   return await bounded("the answer", stream.receive(Answer, { action: "test" }));

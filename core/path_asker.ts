@@ -6,6 +6,7 @@ import {
   type Established,
   initiate,
   type Resumption,
+  type Said,
 } from "./channel/handshake.ts";
 import { Path } from "./channel/path.ts";
 import { initiateShort } from "./channel/short_handshake.ts";
@@ -25,7 +26,8 @@ const MAX_OFFERS = 3;
 export interface OpenOptions {
   readonly action: string;
   readonly signal: AbortSignal;
-  readonly reason?: string;
+  /** What the handshake says of the dial. */
+  readonly said?: Said;
   readonly resume?: Resumption;
   /** The device asks somebody first, who has so many milliseconds. */
   readonly onPending?: (timeout: number) => void;
@@ -94,7 +96,7 @@ export class PathAsker {
     device: string,
     target: Target,
     peer: KnownPeer,
-    { action, signal, reason, resume, onPending }: OpenOptions,
+    { action, signal, said = {}, resume, onPending }: OpenOptions,
   ): Promise<
     | { stream: MessageStream; established: Established }
     | { answer: Extract<Answer, { type: "stale" }>; isShort: boolean }
@@ -106,14 +108,14 @@ export class PathAsker {
     // To attach again takes a proof of its own, which a full handshake carries.
     const short = resume ? undefined : this.#tickets.take(device, use);
     const handshake = short
-      ? initiateShort(short.ticket, short.number, subject, reason)
-      : await initiate(this.#identity, peer.key, subject, resume, reason);
+      ? initiateShort(short.ticket, short.number, subject, said)
+      : await initiate(this.#identity, peer.key, subject, said, resume);
     const stream = new MessageStream(await link.session.openStream({ signal }));
     try {
-      const dial: Dial = { type: "dial", ...subject, hello: handshake.hello, reason };
+      const dial: Dial = { type: "dial", ...subject, hello: handshake.hello, ...said };
       await stream.send(resume ? { ...dial, resume: true } : dial);
       const receive = () => stream.receive(Answer, { action, limit: MAX_GREETING, signal });
-      let answer = await receive();
+      let answer = await link.hear(receive());
       if (answer.type === "pending") {
         onPending?.(answer.timeout);
         answer = await receive();

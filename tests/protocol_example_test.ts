@@ -33,8 +33,8 @@ import { decodeFields, encodeFields } from "../transports/webtransport/qpack.ts"
 import { DRAFT_RESPONSE, judge, sessionRequest } from "../transports/webtransport/request.ts";
 import { encodeSettings, ownSettings } from "../transports/webtransport/settings.ts";
 import { encodeVarint } from "../transports/webtransport/varint.ts";
-import { Batch } from "../transports/websocket/mux/batch.ts";
-import { Flag, FrameType } from "../transports/websocket/mux/frame.ts";
+import { Batch } from "../core/mux/batch.ts";
+import { Flag, FrameType } from "../core/mux/frame.ts";
 import { bounded } from "./bounded.ts";
 import { streamPair } from "./paths.ts";
 

@@ -2,8 +2,8 @@
  * The handshake of a channel: Noise IK (25519, ChaChaPoly, SHA-256; Noise Protocol Framework,
  * revision 34) in the two messages that a dial has anyway.
  *
- *     service → device  e, es, s, ss   {credential, reason?, resume?}
- *     device  → service e, ee, se      {received}
+ *     service → device  e, es, s, ss   {credential, reason?, shared?, resume?}
+ *     device  → service e, ee, se      {received, shared?}
  *
  * The prologue is what the relay could alter: the device, the target, the device's epoch. Both ends
  * check each other's static key against a credential of the fleet's authority. The channel's ID is
@@ -23,13 +23,14 @@ import {
   encodePayload,
   Hello,
   prologueOf,
+  type Said,
   type Subject,
   Welcome,
 } from "./hello.ts";
 import type { PathKeys } from "./path.ts";
 import { derive, type Ticket } from "./tickets.ts";
 
-export type { Subject };
+export type { Said, Subject };
 
 /** Who an endpoint is on channels. */
 export interface ChannelIdentity {
@@ -57,6 +58,8 @@ export interface Established {
   readonly secret: Uint8Array;
   /** The position that the peer has received up to. */
   readonly received: number;
+  /** Both ends share the channel between connections. */
+  readonly shared: boolean;
   /** For the next handshakes with the same peer; a full handshake has one. */
   readonly ticket?: Ticket;
 }
@@ -76,8 +79,8 @@ export async function initiate(
   { credential, key }: ChannelIdentity,
   deviceKey: string,
   subject: Subject,
+  said: Said = {},
   resumption?: Resumption,
-  reason?: string,
 ): Promise<Initiation> {
   const handshake = new Handshake({
     pattern: "IK",
@@ -86,7 +89,7 @@ export async function initiate(
     staticKey: key,
     remoteStatic: base64url.decode(deviceKey),
   });
-  const hello: Hello = { credential, reason };
+  const hello: Hello = { credential, ...said };
   if (resumption) {
     const { id, secret, attempt, received } = resumption;
     const proof = await proofOf(secret, subject, attempt, received);
@@ -97,7 +100,7 @@ export async function initiate(
     hello: base64url.encode(message),
     async finish(answer) {
       const payload = await handshake.readMessage(bytesOf(answer));
-      return establish(handshake, decodePayload(Welcome, payload).received);
+      return establish(handshake, decodePayload(Welcome, payload));
     },
   };
 }
@@ -111,11 +114,16 @@ export interface Response {
   readonly remoteKey: string;
   /** What the operator has said that the dial is for. */
   readonly reason: string | undefined;
+  /** It asks to share the channel between connections. */
+  readonly shared: boolean;
   readonly resume: { id: string; attempt: number; received: number } | undefined;
   /** Whether the service knows the secret of the channel it wants to attach to. */
   proves(secret: Uint8Array): Promise<boolean>;
-  /** @param received the position that this end has received up to */
-  accept(received: number): Promise<{ hello: string; established: Established }>;
+  /**
+   * @param received the position that this end has received up to
+   * @param shared this end shares the channel, as it is asked to
+   */
+  accept(received: number, shared?: boolean): Promise<{ hello: string; established: Established }>;
 }
 
 /**
@@ -137,11 +145,12 @@ export async function respond(
     if (cause instanceof TunnelError) return undefined;
     throw cause;
   }
-  const { credential, reason, resume } = decodePayload(Hello, payload);
+  const { credential, reason, shared = false, resume } = decodePayload(Hello, payload);
   return {
     hello,
     credential,
     reason,
+    shared,
     remoteKey: base64url.encode(handshake.remoteStatic!),
     resume,
     async proves(secret) {
@@ -149,17 +158,17 @@ export async function respond(
       const expected = await proofOf(secret, subject, resume.attempt, resume.received);
       return isEqual(expected, base64url.decode(resume.proof));
     },
-    async accept(received) {
-      const message = await handshake.writeMessage(encodePayload({ received }));
+    async accept(received, shared) {
+      const message = await handshake.writeMessage(encodePayload({ received, shared }));
       return {
         hello: base64url.encode(message),
-        established: establish(handshake, resume?.received ?? 0),
+        established: establish(handshake, { received: resume?.received ?? 0, shared }),
       };
     },
   };
 }
 
-function establish(handshake: Handshake, received: number): Established {
+function establish(handshake: Handshake, { received, shared }: Welcome): Established {
   const id = base64url.encode(handshake.handshakeHash.subarray(0, 16));
   const { send, receive, exported } = handshake.split();
   const { secret, ticket } = derive(exported);
@@ -171,6 +180,7 @@ function establish(handshake: Handshake, received: number): Established {
     id,
     secret,
     received,
+    shared: shared === true,
     ticket,
   };
 }

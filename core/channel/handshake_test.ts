@@ -65,7 +65,7 @@ test("a relay that puts its own key in place of the device's learns nothing and 
 
 test("the reason is for the device alone to read", async () => {
   const reason = "ticket 4711";
-  const { hello } = await initiate(service!, keyOf(device!), subject, undefined, reason);
+  const { hello } = await initiate(service!, keyOf(device!), subject, { reason });
   assert.is((await respond(device!, subject, hello))!.reason, reason);
   const bytes = new TextDecoder("latin1").decode(base64url.decode(hello));
   assert.not.match(bytes, reason);
@@ -117,14 +117,14 @@ test("a payload that nobody says is refused, and not quoted", async () => {
 test("whoever attaches again proves the channel's secret", async () => {
   const { ours, theirs } = await shake();
   const resumption = { id: ours.id, secret: ours.secret, attempt: 2, received: 7 };
-  const { hello } = await initiate(service!, keyOf(device!), subject, resumption);
+  const { hello } = await initiate(service!, keyOf(device!), subject, {}, resumption);
   const response = (await respond(device!, subject, hello))!;
   assert.equal([response.resume!.id, response.resume!.attempt], [theirs.id, 2]);
   assert.is(await response.proves(theirs.secret), true);
   assert.is(await response.proves(crypto.getRandomValues(new Uint8Array(32))), false);
   assert.is((await response.accept(1)).established.received, 7);
   const guess = { ...resumption, secret: new Uint8Array(32) };
-  const forged = await initiate(service!, keyOf(device!), subject, guess);
+  const forged = await initiate(service!, keyOf(device!), subject, {}, guess);
   assert.is(await (await respond(device!, subject, forged.hello))!.proves(theirs.secret), false);
 });
 

@@ -1,8 +1,8 @@
 /**
  * The short handshake: a new channel by the ticket of a handshake before, with no agreement on keys.
  *
- *     service → device  16 bytes ticket ID | u32 number | {reason?}, sealed
- *     device  → service 32 random bytes | {received}, sealed
+ *     service → device  16 bytes ticket ID | u32 number | {reason?, shared?}, sealed
+ *     device  → service 32 random bytes | {received, shared?}, sealed
  *
  * The keys come of the ticket's, the number, the subject and the random bytes, by HKDF. No number is
  * used twice, and the device takes a first message once, so every channel has keys of its own.
@@ -21,7 +21,7 @@ import {
   encodePayload,
   malformed,
   prologueOf,
-  ShortHello,
+  Said,
   type Subject,
   Welcome,
 } from "./hello.ts";
@@ -36,13 +36,13 @@ export function initiateShort(
   { id, key }: Ticket,
   number: number,
   subject: Subject,
-  reason?: string,
+  said: Said = {},
 ): Initiation {
   const head = new Uint8Array(HEAD);
   head.set(base64url.decode(id));
   new DataView(head.buffer).setUint32(16, number);
   const [helloKey, next] = outputs(key, concat([head, prologueOf(subject)]), 2);
-  const hello = concat([head, seal(helloKey!, encodePayload({ reason }))]);
+  const hello = concat([head, seal(helloKey!, encodePayload(said))]);
   return {
     hello: base64url.encode(hello),
     // deno-lint-ignore require-await -- what is thrown is a rejection
@@ -51,7 +51,7 @@ export function initiateShort(
       if (message.length < RANDOM + TAG_LENGTH) throw malformed("its answer is cut short");
       const [welcomeKey, last] = outputs(next!, message.subarray(0, RANDOM), 2);
       const welcome = decodePayload(Welcome, open(welcomeKey!, message.subarray(RANDOM)));
-      return establish(last!, { hello, message, received: welcome.received, initiator: true });
+      return establish(last!, { hello, message, initiator: true, ...welcome });
     },
   };
 }
@@ -77,20 +77,22 @@ export function respondShort(
     if (cause instanceof TunnelError) return undefined;
     throw cause;
   }
-  const { reason } = decodePayload(ShortHello, payload);
+  const { reason, shared = false } = decodePayload(Said, payload);
   return {
     hello: text,
     credential,
     remoteKey,
     reason,
+    shared,
     resume: undefined,
     proves: () => Promise.resolve(false),
     // deno-lint-ignore require-await -- as of a full handshake
-    async accept(received) {
+    async accept(received, shared) {
       const random = crypto.getRandomValues(new Uint8Array(RANDOM));
       const [welcomeKey, last] = outputs(next!, random, 2);
-      const message = concat([random, seal(welcomeKey!, encodePayload({ received }))]);
-      const established = establish(last!, { hello, message, received: 0, initiator: false });
+      const message = concat([random, seal(welcomeKey!, encodePayload({ received, shared }))]);
+      const facts = { hello, message, received: 0, shared, initiator: false };
+      const established = establish(last!, facts);
       return { hello: base64url.encode(message), established };
     },
   };
@@ -98,10 +100,11 @@ export function respondShort(
 
 function establish(
   key: Uint8Array,
-  { hello, message, received, initiator }: {
+  { hello, message, received, shared, initiator }: {
     hello: Uint8Array;
     message: Uint8Array;
     received: number;
+    shared?: boolean;
     initiator: boolean;
   },
 ): Established {
@@ -116,6 +119,7 @@ function establish(
     id: base64url.encode(platformSuite().hash(hello, message).subarray(0, 16)),
     secret: secret!,
     received,
+    shared: shared === true,
   };
 }
 

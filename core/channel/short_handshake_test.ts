@@ -23,7 +23,7 @@ test("a full handshake leaves both ends the same ticket, which is not the channe
 
 test("both ends of a short one get one ID, one secret and keys that open", async () => {
   const { tickets, ticket } = taken();
-  const made = initiateShort(ticket, 0, subject, "ticket 4711");
+  const made = initiateShort(ticket, 0, subject, { reason: "ticket 4711" });
   const response = respondShort(tickets, "d", subject, made.hello)!;
   assert.is(response.reason, "ticket 4711");
   assert.is(response.credential, holder.credential);

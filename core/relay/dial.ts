@@ -30,6 +30,8 @@ export interface DialContext {
   readonly timeout: number;
   /** Milliseconds that the device may have somebody decide, beside that. */
   readonly approvalTimeout: number;
+  /** Connections that a dial may carry at once. */
+  readonly connections: number;
   /** Cuts the dial, whatever its state. */
   readonly signal: AbortSignal;
   /** Says who may dial what, and until when. */
@@ -60,7 +62,8 @@ export async function handleDial(stream: Stream, context: DialContext): Promise<
     const device = await deviceFor(dial, allowed);
     let answer: FinalAnswer;
     [far, answer] = await offer(dial, device, near, allowed);
-    report.answered(answer.type === "accepted" && dial.resume ? "resumed" : answer.type);
+    const outcome = answer.type === "accepted" && dial.resume ? "resumed" : answer.type;
+    report.answered(outcome, isShared(dial, context));
     await near.send(answer);
     if (answer.type === "stale") {
       return await Promise.all([near.close(), far.close()]).then(() => {});
@@ -83,6 +86,11 @@ export async function handleDial(stream: Stream, context: DialContext): Promise<
     place?.release();
     admission?.leave();
   }
+}
+
+/** Whether the dial is to carry many connections, and may. */
+function isShared({ shared }: Dial, { connections }: DialContext): boolean {
+  return shared === true && connections > 1;
 }
 
 /** Why a signal has fired, if it has. */
@@ -141,8 +149,10 @@ async function offer(
     const far = new MessageStream(await device.session.openStream({ signal }));
     metrics.streams.of("relay").add();
     const { host, port, protocol, epoch, hello, reason } = dial;
+    const shared = isShared(dial, context) ? context.connections : undefined;
+    const facts = { operator, host, port, protocol, epoch, hello, reason, shared };
     try {
-      await far.send({ type: "offer", operator, host, port, protocol, epoch, hello, reason });
+      await far.send({ type: "offer", ...facts });
       const receive = () => far.receive(Answer, { action, limit: MAX_GREETING, signal });
       let answer = await receive();
       if (answer.type === "pending") {

@@ -39,15 +39,16 @@ export class DialReport {
   /**
    * The device has answered.
    *
+   * @param shared the dial may carry many connections
    * @throws {TunnelError} `unavailable` when the audit trail cannot be written
    */
-  answered(outcome: "accepted" | "resumed" | "stale"): void {
+  answered(outcome: "accepted" | "resumed" | "stale", shared: boolean): void {
     const { log, metrics, audit, operator } = this.#options;
     metrics.dials.of(outcome).add();
     if (outcome === "stale") return;
-    const detail = outcome === "resumed" ? "resumed" : undefined;
+    const detail = outcome === "resumed" ? "resumed" : shared ? "shared" : undefined;
     audit.record({ ...this.#event("dial"), detail });
-    log.info(`dial ${outcome}`, { operator, ...this.#facts });
+    log.info(`dial ${outcome}`, { operator, ...this.#facts, shared: shared || undefined });
   }
 
   refused(error: TunnelError): void {

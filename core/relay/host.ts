@@ -167,6 +167,7 @@ export class Host {
           ...{ operator, registry, store, log, access, audit, metrics },
           from: session.remote.hostname,
           timeout: limits.dialTimeout,
+          connections: limits.dialConnections,
           approvalTimeout: limits.approvalTimeout,
           signal: gone.signal,
           place: (device) => presences.count(device, members.dial(operator, device)),

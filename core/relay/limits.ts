@@ -42,6 +42,11 @@ export interface RelayLimits {
   dials: number;
   /** New dials of one operator; default 1,000 per second, 2,000 at once. */
   dialRate: Rate;
+  /**
+   * Connections that one dial may carry at once, where they come so fast that they share a channel;
+   * default 256. 1: every connection is a dial.
+   */
+  dialConnections: number;
   /** Milliseconds for a dial's header, and again for the device's answer; default 30,000. */
   dialTimeout: number;
   /** Milliseconds that a device may have somebody decide about a dial, beside that; default 300,000. */
@@ -74,6 +79,7 @@ export const DEFAULT_RELAY_LIMITS: Readonly<RelayLimits> = {
   operatorDials: 1_000,
   dials: 10_000,
   dialRate: { perSecond: 1_000, burst: 2_000 },
+  dialConnections: 256,
   dialTimeout: 30_000,
   approvalTimeout: APPROVAL_WAIT,
   approvals: 1_024,

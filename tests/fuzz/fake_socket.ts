@@ -1,6 +1,6 @@
 /** A message socket whose other end is a script. */
 
-import type { MessageSocket } from "../../transports/websocket/mux/message_socket.ts";
+import type { MessageSocket } from "../../core/mux/message_socket.ts";
 
 export class FakeSocket implements MessageSocket {
   readonly headroom = 16;

@@ -3,7 +3,7 @@
  * under test: which frames are legal, and what the session may send.
  */
 
-import type { FrameHandler, Settings } from "../../transports/websocket/mux/frame.ts";
+import type { FrameHandler, Settings } from "../../core/mux/frame.ts";
 import { must, same } from "./expect.ts";
 import { isEqual, sequence } from "./fake_path.ts";
 

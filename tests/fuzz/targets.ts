@@ -14,6 +14,7 @@ import { identities } from "./targets/identities.ts";
 import { messages } from "./targets/messages.ts";
 import { muxPeer } from "./targets/mux_peer.ts";
 import { records } from "./targets/records.ts";
+import { sharedTargets } from "./targets/shared.ts";
 import { websockets } from "./targets/websockets.ts";
 import { wordTargets } from "./targets/words.ts";
 
@@ -36,6 +37,7 @@ export const machines: readonly Target[] = [
   channelPeer,
   channelPair,
   muxPeer,
+  ...sharedTargets,
   http3Peer,
 ];
 

@@ -4,8 +4,8 @@ import type { ConnectOptions, Session } from "../../core/transport.ts";
 import { portOf, withoutBrackets } from "../address.ts";
 import { proxyFor } from "../proxy.ts";
 import { dial } from "./dial.ts";
-import { MAX_MESSAGE } from "./mux/batch.ts";
-import { multiplex } from "./mux/session.ts";
+import { MAX_MESSAGE } from "../../core/mux/batch.ts";
+import { multiplex } from "../../core/mux/session.ts";
 import { type ByteConn, WebSocketConnection } from "./socket.ts";
 import type { Sockets } from "./sockets.ts";
 

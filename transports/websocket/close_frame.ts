@@ -1,7 +1,7 @@
 /** The payload of a close frame: RFC 6455, sections 5.5.1 and 7.4. */
 
 import { FrameError, MAX_CONTROL } from "./frame.ts";
-import { WebSocketClose } from "./mux/message_socket.ts";
+import { WebSocketClose } from "../../core/mux/message_socket.ts";
 
 /** Code and reason as a payload; a reason that does not fit is cut between two characters. */
 export function encodeClose(code: number, reason: string): Uint8Array {

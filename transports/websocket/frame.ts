@@ -1,7 +1,7 @@
 /** Frames of the WebSocket protocol on the wire: RFC 6455, section 5. */
 
 import { TunnelError } from "../../core/errors.ts";
-import { WebSocketClose } from "./mux/message_socket.ts";
+import { WebSocketClose } from "../../core/mux/message_socket.ts";
 
 /** RFC 6455, section 5.2. */
 export const Opcode = {

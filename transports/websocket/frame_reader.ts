@@ -1,7 +1,7 @@
 /** Reads frames off a byte connection and puts fragmented messages together. */
 
 import { FrameError, type FrameHeader, mask, MAX_CONTROL, Opcode, parseHeader } from "./frame.ts";
-import { WebSocketClose } from "./mux/message_socket.ts";
+import { WebSocketClose } from "../../core/mux/message_socket.ts";
 import type { ByteConn } from "./socket.ts";
 
 /** Bytes of the buffer while only small messages come. */

@@ -19,8 +19,8 @@ import {
   readHead,
   type RequestHead,
 } from "./http.ts";
-import { MAX_MESSAGE } from "./mux/batch.ts";
-import { multiplex } from "./mux/session.ts";
+import { MAX_MESSAGE } from "../../core/mux/batch.ts";
+import { multiplex } from "../../core/mux/session.ts";
 import { WebSocketConnection } from "./socket.ts";
 import { listenTls, type ServerConn, type TlsServer } from "./tls_server.ts";
 

@@ -4,8 +4,8 @@ import { TunnelError } from "../../core/errors.ts";
 import type { Listener, Session, Stream } from "../../core/transport.ts";
 import { bounded, serveEcho } from "../../tests/conformance.ts";
 import { testGround } from "../../tests/network_fixture.ts";
-import type { MessageSocket } from "./mux/message_socket.ts";
-import { multiplex } from "./mux/session.ts";
+import type { MessageSocket } from "../../core/mux/message_socket.ts";
+import { multiplex } from "../../core/mux/session.ts";
 import { canServeByNode } from "./tls_server.ts";
 import { websocket, websocketTransport } from "./transport.ts";
 

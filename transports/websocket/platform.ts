@@ -10,9 +10,9 @@ import type { ConnectOptions, Session, Transport } from "../../core/transport.ts
 import { portOf, withoutBrackets } from "../address.ts";
 import { clientOnly } from "../client_only.ts";
 import { PATH, SUBPROTOCOL } from "./handshake.ts";
-import { MAX_MESSAGE } from "./mux/batch.ts";
-import { type MessageSocket, WebSocketClose } from "./mux/message_socket.ts";
-import { multiplex } from "./mux/session.ts";
+import { MAX_MESSAGE } from "../../core/mux/batch.ts";
+import { type MessageSocket, WebSocketClose } from "../../core/mux/message_socket.ts";
+import { multiplex } from "../../core/mux/session.ts";
 
 /** Milliseconds from the first packet to the open connection. */
 const DIAL_TIMEOUT = 10_000;

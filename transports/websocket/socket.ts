@@ -13,7 +13,7 @@ import {
   Opcode,
   writeHeader,
 } from "./frame.ts";
-import { type MessageSocket, WebSocketClose } from "./mux/message_socket.ts";
+import { type MessageSocket, WebSocketClose } from "../../core/mux/message_socket.ts";
 import { FrameReader } from "./frame_reader.ts";
 
 /** Milliseconds that the closing handshake may take. */

@@ -3,8 +3,8 @@
 import type { Session, Stream } from "../../../core/transport.ts";
 import { TunnelError } from "../../../core/errors.ts";
 import { concat } from "../../../core/bytes.ts";
-import { decodeFrames } from "../../../transports/websocket/mux/frame.ts";
-import { multiplex } from "../../../transports/websocket/mux/session.ts";
+import { decodeFrames } from "../../../core/mux/frame.ts";
+import { multiplex } from "../../../core/mux/session.ts";
 import { Leftovers } from "../../leftovers.ts";
 import { must, same } from "../expect.ts";
 import { isEqual, sequence } from "../fake_path.ts";

@@ -31,7 +31,7 @@ function respond(text: string) {
 }
 
 const authentic = [0, 1, 2 ** 32 - 1].map((number) =>
-  initiateShort(TICKET, number, SUBJECT, REASON).hello
+  initiateShort(TICKET, number, SUBJECT, { reason: REASON }).hello
 );
 
 const altered: Target = {

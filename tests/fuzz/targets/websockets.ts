@@ -17,13 +17,8 @@ import {
   parseResponse,
   readHead,
 } from "../../../transports/websocket/http.ts";
-import { Batch } from "../../../transports/websocket/mux/batch.ts";
-import {
-  decodeFrames,
-  Flag,
-  type FrameHandler,
-  FrameType,
-} from "../../../transports/websocket/mux/frame.ts";
+import { Batch } from "../../../core/mux/batch.ts";
+import { decodeFrames, Flag, type FrameHandler, FrameType } from "../../../core/mux/frame.ts";
 import type { Random } from "../../random.ts";
 import { bytes } from "../../text.ts";
 import { Allocations } from "../allocations.ts";

@@ -1,6 +1,6 @@
 /** Decides what goes out next: one loop, one message under way at a time. */
 
-import type { CloseInfo } from "../../../core/transport.ts";
+import type { CloseInfo } from "../transport.ts";
 import { Batch } from "./batch.ts";
 import { FrameType, type Settings } from "./frame.ts";
 import type { MessageSocket } from "./message_socket.ts";

@@ -1,7 +1,7 @@
 /** The streams of a session, whoever opened them, and what they share. */
 
-import type { TunnelError } from "../../../core/errors.ts";
-import type { Stream } from "../../../core/transport.ts";
+import type { TunnelError } from "../errors.ts";
+import type { Stream } from "../transport.ts";
 import { Acceptor } from "./acceptor.ts";
 import { violation } from "./frame.ts";
 import { Opener } from "./opener.ts";
@@ -43,6 +43,11 @@ export class StreamTable implements StreamHost {
 
   get incoming(): ReadableStream<Stream> {
     return this.#acceptor.incoming;
+  }
+
+  /** Streams that can be opened without waiting. */
+  get places(): number {
+    return this.#opener.places;
   }
 
   /** The peer has said how many bytes it takes on a stream at first, and how many streams. */

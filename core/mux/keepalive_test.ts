@@ -1,6 +1,7 @@
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
-import { bounded } from "../../../tests/bounded.ts";
+import { bounded } from "../../tests/bounded.ts";
+import { Leftovers } from "../../tests/leftovers.ts";
 import { Keepalive } from "./keepalive.ts";
 
 const test = suite("mux keepalive");
@@ -31,6 +32,31 @@ for (const always of [true, false]) {
     assert.ok(silence >= 100, `dead after ${silence} ms`);
   });
 }
+
+test("where no silence is too long the peer's bound alone counts", async () => {
+  const dead = Promise.withResolvers<number>();
+  const options = { keepAlive: Infinity, idleTimeout: Infinity, always: true };
+  using leftovers = new Leftovers();
+  const keepalive = new Keepalive({ ...options, ask: () => {}, dead: dead.resolve });
+  keepalive.limit(Infinity);
+  assert.is(leftovers.timers, 0);
+  keepalive.limit(100);
+  assert.ok(await bounded("death", dead.promise) >= 100);
+});
+
+test("a bound beyond what a timer takes is waited for in parts, not at once", () => {
+  const { setTimeout } = globalThis;
+  const waits: number[] = [];
+  const spy = (work: () => void, ms: number) => (waits.push(ms), setTimeout(work, ms));
+  globalThis.setTimeout = spy as typeof setTimeout;
+  try {
+    const options = { keepAlive: Infinity, idleTimeout: 2 ** 32 - 2, always: true };
+    new Keepalive({ ...options, ask: () => {}, dead: () => {} }).stop();
+    assert.equal(waits, [2 ** 31 - 1]);
+  } finally {
+    globalThis.setTimeout = setTimeout;
+  }
+});
 
 test("silence that was too short to ask at one look is not long enough for death at the next", async () => {
   const { asked } = await untilDead(

@@ -1,6 +1,6 @@
 /** Received bytes that nobody has asked for yet. */
 
-import { giveBlock, takeRoom } from "../../../core/blocks.ts";
+import { giveBlock, takeRoom } from "../blocks.ts";
 
 /** Bytes set aside for small payloads, so that a flood of them does not cost an object each. */
 const SMALL = 4 * 1024;

@@ -1,6 +1,6 @@
 /** A message under construction: frames one behind the other in one reusable buffer. */
 
-import { FrameType, HEADER_SIZE, MAX_REASON, type Settings } from "./frame.ts";
+import { FrameType, HEADER_SIZE, MAX_REASON, NO_TIMEOUT, type Settings } from "./frame.ts";
 
 /** Bytes of a frame whose payload is one number. */
 const CONTROL_SIZE = HEADER_SIZE + 4;
@@ -73,7 +73,7 @@ export class Batch {
 
   settings({ streams, window, idleTimeout }: Settings): void {
     this.#header(FrameType.settings, 0, 12);
-    for (const value of [streams, window, idleTimeout]) this.#u32(value);
+    for (const value of [streams, window, Math.min(idleTimeout, NO_TIMEOUT)]) this.#u32(value);
   }
 
   /** A frame whose payload is one number. */

@@ -1,9 +1,9 @@
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
-import { concat } from "../../../core/bytes.ts";
-import { TunnelError } from "../../../core/errors.ts";
-import type { Limits, Session, Stream } from "../../../core/transport.ts";
-import { bounded } from "../../../tests/conformance.ts";
+import { concat } from "../bytes.ts";
+import { TunnelError } from "../errors.ts";
+import type { Limits, Session, Stream } from "../transport.ts";
+import { bounded } from "../../tests/conformance.ts";
 import { INITIAL_WINDOW } from "./receive_half.ts";
 import { multiplex } from "./session.ts";
 import { socketPair } from "./test_socket.ts";

@@ -1,7 +1,7 @@
 /** Streams of the peer's: admits them up to the limit, and holds them until they are asked for. */
 
-import type { TunnelError } from "../../../core/errors.ts";
-import type { Stream } from "../../../core/transport.ts";
+import type { TunnelError } from "../errors.ts";
+import type { Stream } from "../transport.ts";
 import { violation } from "./frame.ts";
 
 export class Acceptor {

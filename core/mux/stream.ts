@@ -1,7 +1,7 @@
 /** One stream of a multiplexed session: its two directions, and what they need of the session. */
 
-import type { TunnelError } from "../../../core/errors.ts";
-import type { DirectStream, Stream } from "../../../core/transport.ts";
+import type { TunnelError } from "../errors.ts";
+import type { DirectStream, Stream } from "../transport.ts";
 import type { Batch } from "./batch.ts";
 import { ReceiveHalf } from "./receive_half.ts";
 import { SendHalf } from "./send_half.ts";

@@ -1,6 +1,6 @@
 /** The reading direction of a stream: holds what came, and grants credit as it is taken. */
 
-import { TunnelError } from "../../../core/errors.ts";
+import { TunnelError } from "../errors.ts";
 import type { Batch } from "./batch.ts";
 import { ChunkQueue } from "./chunk_queue.ts";
 import { Flag, FrameType, violation } from "./frame.ts";

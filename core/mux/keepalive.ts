@@ -3,10 +3,13 @@
 /** Milliseconds below which no idle timeout goes, whatever the peer asks for. */
 const LEAST_IDLE = 100;
 
+/** The longest that a timer can be set to, in milliseconds. */
+const MAX_TIMER = 2 ** 31 - 1;
+
 export interface KeepaliveOptions {
   /** Milliseconds between signs; Infinity: the peer sees to them. */
   keepAlive: number;
-  /** Milliseconds of silence after which the peer counts as dead. */
+  /** Milliseconds of silence after which the peer counts as dead; Infinity: never. */
   idleTimeout: number;
   /** Asks on every round, not only when the peer was silent in it; one side is enough. */
   always: boolean;
@@ -48,8 +51,9 @@ export class Keepalive {
   }
 
   #arm(ms: number): void {
-    const wait = Math.max(1, ms);
     clearTimeout(this.#timer);
+    if (ms === Infinity) return;
+    const wait = Math.min(Math.max(1, ms), MAX_TIMER);
     this.#dueAt = performance.now() + wait;
     this.#timer = setTimeout(() => this.#tick(), wait);
   }

@@ -1,5 +1,5 @@
-import { conformance, serveEcho } from "../../../tests/conformance.ts";
-import type { Limits, Session } from "../../../core/transport.ts";
+import { conformance, serveEcho } from "../../tests/conformance.ts";
+import type { Limits, Session } from "../transport.ts";
 import { multiplex } from "./session.ts";
 import { socketPair } from "./test_socket.ts";
 

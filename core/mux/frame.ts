@@ -4,7 +4,8 @@
  *
  *     type u8 | length u24 | stream u32 | payload, `length` bytes
  *
- *     SETTINGS  0  stream 0   u32 streams, u32 window, u32 idle ms   first frame, each way, once
+ *     SETTINGS  0  stream 0   u32 streams, u32 window, u32 idle ms   first frame, each way, once;
+ *                             2^32 - 1 ms: silence says nothing
  *     DATA      1  stream n   bytes; flags in the type: 0x80 opens the stream, 0x40 ends this
  *                             direction, 0x20 the credit is used up by it
  *     RESET     2  stream n   u32 code    the writer gives up: no more DATA comes
@@ -19,10 +20,12 @@
  * direction ends with the flag 0x40 or a RESET; CREDIT and STOP may still come after both have.
  */
 
-import { TunnelError } from "../../../core/errors.ts";
+import { TunnelError } from "../errors.ts";
 
 /** Bytes of a frame's header. */
 export const HEADER_SIZE = 8;
+/** What SETTINGS say where no silence is too long. */
+export const NO_TIMEOUT = 0xffffffff;
 /** Bytes of text that a CLOSE may carry. */
 export const MAX_REASON = 120;
 
@@ -49,7 +52,7 @@ export interface Settings {
   readonly streams: number;
   /** Bytes that may be sent on each stream before more are allowed. */
   readonly window: number;
-  /** Milliseconds of silence after which this side gives the session up. */
+  /** Milliseconds of silence after which this side gives the session up; may be Infinity. */
   readonly idleTimeout: number;
 }
 
@@ -94,6 +97,18 @@ export function decodeFrames(message: Uint8Array, handler: FrameHandler): void {
   }
 }
 
+/** How many of these bytes are whole frames. */
+export function wholeFrames(bytes: Uint8Array): number {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  let whole = 0;
+  while (bytes.length - whole >= HEADER_SIZE) {
+    const next = whole + HEADER_SIZE + (view.getUint32(whole) & 0xffffff);
+    if (next > bytes.length) break;
+    whole = next;
+  }
+  return whole;
+}
+
 /** The error for a peer that breaks the protocol. */
 export function violation(state: string): TunnelError {
   return new TunnelError("protocol", { action: "read from the peer", state });
@@ -120,7 +135,7 @@ function decodeControl(
       return handler.settings({
         streams: value,
         window: view.getUint32(start + 4),
-        idleTimeout: view.getUint32(start + 8),
+        idleTimeout: timeoutOf(view.getUint32(start + 8)),
       });
     case FrameType.reset:
       return handler.reset(id, value);
@@ -139,6 +154,10 @@ function decodeControl(
     default:
       throw violation(`frame type ${type} is unknown`);
   }
+}
+
+function timeoutOf(value: number): number {
+  return value === NO_TIMEOUT ? Infinity : value;
 }
 
 function decodeReason(view: DataView, start: number, end: number): string {

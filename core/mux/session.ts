@@ -1,7 +1,7 @@
 /** A session: many streams over one {@linkcode MessageSocket}. */
 
-import { withDeadline } from "../../../core/deadline.ts";
-import { toTunnelError, TunnelError } from "../../../core/errors.ts";
+import { withDeadline } from "../deadline.ts";
+import { toTunnelError, TunnelError } from "../errors.ts";
 import {
   CloseCode,
   type CloseInfo,
@@ -10,7 +10,7 @@ import {
   type RemoteAddress,
   type Session,
   type Stream,
-} from "../../../core/transport.ts";
+} from "../transport.ts";
 import { decodeFrames, Flag, type FrameHandler, type Settings, violation } from "./frame.ts";
 import { Keepalive } from "./keepalive.ts";
 import { type MessageSocket, WebSocketClose } from "./message_socket.ts";
@@ -34,12 +34,19 @@ export interface MuxOptions {
   limits?: Partial<Limits>;
 }
 
+/** A session that says how many streams can be opened without waiting. */
+export interface Multiplexed extends Session {
+  readonly places: number;
+  /** Fulfils when the peer has said how many there may be; rejects when the session ends before. */
+  readonly greeted: Promise<void>;
+}
+
 /** Carries streams over the socket, which it owns from now on. */
-export function multiplex(socket: MessageSocket, options: MuxOptions): Session {
+export function multiplex(socket: MessageSocket, options: MuxOptions): Multiplexed {
   return new MuxSession(socket, options);
 }
 
-class MuxSession implements Session, FrameHandler {
+class MuxSession implements Multiplexed, FrameHandler {
   readonly transport: string;
   readonly remote: RemoteAddress;
   readonly closed: Promise<CloseInfo>;
@@ -49,6 +56,7 @@ class MuxSession implements Session, FrameHandler {
   readonly #roundTrip = new RoundTrip();
   readonly #keepalive: Keepalive;
   readonly #streams: StreamTable;
+  readonly #greeting = Promise.withResolvers<void>();
   #greeted = false;
   #over = false;
   /** Bytes that may still come behind the end. */
@@ -60,6 +68,7 @@ class MuxSession implements Session, FrameHandler {
     this.remote = remote;
     this.closed = this.#settle.promise;
     this.closed.catch(() => {}); // Asking for it is optional.
+    this.greeted.catch(() => {});
     this.#socket = socket;
     const roundTrip = this.#roundTrip;
     const writer = this.#writer = new Writer(socket, roundTrip, (cause) => this.#lose(cause));
@@ -78,6 +87,14 @@ class MuxSession implements Session, FrameHandler {
 
   get incoming(): ReadableStream<Stream> {
     return this.#streams.incoming;
+  }
+
+  get greeted(): Promise<void> {
+    return this.#greeting.promise;
+  }
+
+  get places(): number {
+    return this.#streams.places;
   }
 
   openStream({ signal }: { signal?: AbortSignal } = {}): Promise<Stream> {
@@ -100,6 +117,7 @@ class MuxSession implements Session, FrameHandler {
     this.#greeted = true;
     this.#keepalive.limit(idleTimeout);
     this.#streams.start(window, streams);
+    this.#greeting.resolve();
   }
 
   data(id: number, flags: number, payload: Uint8Array): void {
@@ -191,6 +209,7 @@ class MuxSession implements Session, FrameHandler {
     this.#over = true;
     this.#keepalive.stop();
     this.#streams.end(error);
+    this.#greeting.reject(error);
     return true;
   }
 

@@ -1,7 +1,7 @@
 /** Streams of this side's: hands out the places that the peer allows, first come, first served. */
 
-import { abortError, throwIfAborted } from "../../../core/deadline.ts";
-import { TunnelError } from "../../../core/errors.ts";
+import { abortError, throwIfAborted } from "../deadline.ts";
+import { TunnelError } from "../errors.ts";
 import { violation } from "./frame.ts";
 
 const ACTION = "open a stream";
@@ -18,6 +18,11 @@ export class Opener {
 
   constructor(firstId: number) {
     this.#nextId = firstId;
+  }
+
+  /** Places that can be had without waiting. */
+  get places(): number {
+    return this.#places;
   }
 
   /**

@@ -1,7 +1,7 @@
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
-import { TunnelError } from "../../../core/errors.ts";
-import { newSeed, Random } from "../../../tests/random.ts";
+import { TunnelError } from "../errors.ts";
+import { newSeed, Random } from "../../tests/random.ts";
 import { Batch, MAX_MESSAGE } from "./batch.ts";
 import { decodeFrames, Flag, type FrameHandler, FrameType } from "./frame.ts";
 
@@ -10,6 +10,7 @@ const test = suite("mux frames");
 test("decodeFrames gives back what Batch wrote, and in that order", () => {
   const batch = new Batch(16);
   batch.settings({ streams: 256, window: 262_144, idleTimeout: 8_000 });
+  batch.settings({ streams: 1, window: 0, idleTimeout: Infinity });
   batch.data(1, Flag.open | Flag.blocked, new Uint8Array([1, 2, 3]));
   batch.data(0xfffffffe, Flag.end, new Uint8Array(0));
   batch.control(FrameType.reset, 3, 7);
@@ -21,6 +22,7 @@ test("decodeFrames gives back what Batch wrote, and in that order", () => {
   batch.close(2, "back at nine");
   assert.equal(decode(batch.message), [
     ["settings", { streams: 256, window: 262_144, idleTimeout: 8_000 }],
+    ["settings", { streams: 1, window: 0, idleTimeout: Infinity }],
     ["data", 1, Flag.open | Flag.blocked, [1, 2, 3]],
     ["data", 0xfffffffe, Flag.end, []],
     ["reset", 3, 7],

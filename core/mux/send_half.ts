@@ -1,6 +1,6 @@
 /** The writing direction of a stream: takes bytes from a writer as credit and socket allow. */
 
-import { TunnelError } from "../../../core/errors.ts";
+import { TunnelError } from "../errors.ts";
 import type { Batch } from "./batch.ts";
 import { Flag, FrameType, violation } from "./frame.ts";
 import type { StreamPort } from "./stream.ts";

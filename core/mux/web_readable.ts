@@ -1,6 +1,6 @@
 /** The reading direction of a stream as a web stream. */
 
-import type { TunnelError } from "../../../core/errors.ts";
+import type { TunnelError } from "../errors.ts";
 
 /** Bytes set aside for a reader that brings no memory, when nothing is there yet. */
 const CHUNK = 16 * 1024;

@@ -2,11 +2,11 @@
 
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
-import { delay } from "../../../core/deadline.ts";
-import { TunnelError } from "../../../core/errors.ts";
-import { CloseCode } from "../../../core/transport.ts";
-import { bounded } from "../../../tests/conformance.ts";
-import { newSeed, Random } from "../../../tests/random.ts";
+import { delay } from "../deadline.ts";
+import { TunnelError } from "../errors.ts";
+import { CloseCode } from "../transport.ts";
+import { bounded } from "../../tests/conformance.ts";
+import { newSeed, Random } from "../../tests/random.ts";
 import type { Batch } from "./batch.ts";
 import { Flag, FrameType } from "./frame.ts";
 import { INITIAL_WINDOW } from "./receive_half.ts";

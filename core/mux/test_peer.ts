@@ -1,6 +1,6 @@
 /** A peer that says what a test tells it to, right or wrong. */
 
-import type { Limits, Session } from "../../../core/transport.ts";
+import type { Limits, Session } from "../transport.ts";
 import { Batch } from "./batch.ts";
 import { decodeFrames, type FrameHandler } from "./frame.ts";
 import { multiplex } from "./session.ts";
