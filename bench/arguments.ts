@@ -6,7 +6,7 @@ import { parseCount } from "../cmd/parse.ts";
 
 export const USAGE = `deno task bench [SUITE...] [--quick] [--rounds N] [--json FILE] [--chart FILE]
                 [--against NAME,... | --only NAME,...]
-deno task bench report FILE
+deno task bench report FILE...
 
   SUITE       all of them by default
   --quick     fewer cases, shorter runs, one round: a first impression
@@ -16,7 +16,8 @@ deno task bench report FILE
   --against   tools to compare with, by name or first word ("frp" is all of frp's); the tunnel and
               its references are there in any case
   --only      the contenders of these names and no other
-  report      writes docs/BENCHMARKS.md and docs/benchmarks.svg from the FILE of --json`;
+  report      writes docs/BENCHMARKS.md and docs/benchmarks.svg from the FILE of --json, or several:
+              runs of other suites`;
 
 /** What there is to choose from, each in the order of measurement. */
 export interface Choices {
@@ -40,7 +41,7 @@ export interface RunArguments {
 
 export type Arguments =
   | RunArguments
-  | { readonly command: "report"; readonly file: string }
+  | { readonly command: "report"; readonly files: readonly string[] }
   | { readonly command: "help" };
 
 /** @throws {TunnelError} `usage` */
@@ -48,9 +49,9 @@ export function parseArguments(args: readonly string[], choices: Choices): Argum
   const { values, positionals } = read(args);
   if (values.help) return { command: "help" };
   if (positionals[0] === "report") {
-    const [, file, ...rest] = positionals;
-    if (file !== undefined && rest.length === 0) return { command: "report", file };
-    throw usage("write the report", "it takes the one file that --json wrote");
+    const [, ...files] = positionals;
+    if (files.length > 0) return { command: "report", files };
+    throw usage("write the report", "it takes the files that --json wrote");
   }
   const { quick = false, against, only } = values;
   if (against !== undefined && only !== undefined) {

@@ -50,7 +50,7 @@ test("--only is the contenders of these names and no other", () => {
 test("files, and a report of one", () => {
   const { json, chart } = run("--json", "-", "--chart", "x.svg");
   assert.equal([json, chart], ["-", "x.svg"]);
-  assert.equal(parse("report", "run.json"), { command: "report", file: "run.json" });
+  assert.equal(parse("report", "run.json"), { command: "report", files: ["run.json"] });
   assert.equal(parse("latency", "--help"), { command: "help" });
 });
 
@@ -65,8 +65,7 @@ const wrong: [string[], RegExp][] = [
   [["--rounds", "many"], /from 1 to 100/],
   [["--fast"], /--fast/],
   [["--json"], /--json/],
-  [["report"], /the one file/],
-  [["report", "a", "b"], /the one file/],
+  [["report"], /the files/],
 ];
 for (const [args, pattern] of wrong) {
   test(`${args.join(" ")} is a usage error`, async () => {

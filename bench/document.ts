@@ -1,8 +1,8 @@
-/** docs/BENCHMARKS.md and docs/benchmarks.svg from a run that `--json` has written. */
+/** docs/BENCHMARKS.md and docs/benchmarks.svg from runs that `--json` has written. */
 
 import { TunnelError } from "../core/errors.ts";
 import { drawChart } from "./chart.ts";
-import type { Report } from "./conditions.ts";
+import type { Description, Report } from "./conditions.ts";
 import { formatConditions, formatSuite, LEGEND, suitesOf } from "./report.ts";
 
 const DOCUMENT = new URL("../docs/BENCHMARKS.md", import.meta.url);
@@ -10,20 +10,22 @@ const CHART = new URL("../docs/benchmarks.svg", import.meta.url);
 /** Around what is written here; what is outside of them is somebody's prose. */
 const MARKERS = ["<!-- begin run -->", "<!-- end run -->"] as const;
 
-/** @param file what `--json` wrote */
-export async function writeDocument(file: string): Promise<void> {
-  const report: Report = JSON.parse(await Deno.readTextFile(file));
+/** @param files what `--json` wrote, one at least, in the order in which they are shown */
+export async function writeDocument(files: readonly string[]): Promise<void> {
+  const reports: Report[] = [];
+  for (const file of files) reports.push(JSON.parse(await Deno.readTextFile(file)));
   const text = await Deno.readTextFile(DOCUMENT);
-  await Deno.writeTextFile(CHART, await drawChart(report));
-  await Deno.writeTextFile(DOCUMENT, fillDocument(text, report));
+  const results = reports.flatMap(({ results }) => results);
+  await Deno.writeTextFile(CHART, await drawChart({ ...reports[0]!, results }));
+  await Deno.writeTextFile(DOCUMENT, fillDocument(text, reports));
   // Lines of the list are as long as their sentences; `deno task check` wants them wrapped.
   const fmt = new Deno.Command(Deno.execPath(), { args: ["fmt", "--quiet", DOCUMENT.pathname] });
   const { success } = await fmt.spawn().status;
   if (!success) throw new Error(`format ${DOCUMENT.pathname}: deno fmt failed`);
 }
 
-/** The document with this run between its markers. @throws {TunnelError} `usage` without markers */
-export function fillDocument(text: string, report: Report): string {
+/** The document with these runs between its markers. @throws {TunnelError} `usage` without markers */
+export function fillDocument(text: string, reports: readonly Report[]): string {
   const [begin, end] = MARKERS.map((marker) => text.indexOf(marker)) as [number, number];
   if (begin < 0 || end < begin) {
     throw new TunnelError("usage", {
@@ -32,25 +34,28 @@ export function fillDocument(text: string, report: Report): string {
     });
   }
   const before = text.slice(0, begin + MARKERS[0].length);
-  return `${before}\n\n${sections(report).join("\n\n")}\n\n${text.slice(end)}`;
+  return `${before}\n\n${sections(reports).join("\n\n")}\n\n${text.slice(end)}`;
 }
 
-function sections(report: Report): string[] {
-  const { contenders, absent, results } = report;
+function sections(reports: readonly Report[]): string[] {
+  const contenders = Object.assign({}, ...reports.map(({ contenders }) => contenders));
+  const absent = Object.assign({}, ...reports.map(({ absent }) => absent));
   return [
     "## The run",
-    fenced(formatConditions(report)),
     "![Each case as bars, a bar for each contender](benchmarks.svg)",
     "### What was compared",
     ...list([
-      ...Object.entries(contenders).map(([name, { description, version }]) =>
+      ...Object.entries<Description>(contenders).map(([name, { description, version }]) =>
         `**${name}**${version === undefined ? "" : ` ${version}`}: ${description}.`
       ),
       ...Object.entries(absent).map(([name, why]) => `**${name}** was not measured: ${why}.`),
     ]),
-    ...suitesOf(results).flatMap((suite) => [
-      `### ${suite}`,
-      fenced(formatSuite(suite, results)),
+    ...reports.flatMap((report) => [
+      fenced(formatConditions(report)),
+      ...suitesOf(report.results).flatMap((suite) => [
+        `### ${suite}`,
+        fenced(formatSuite(suite, report.results)),
+      ]),
     ]),
     "### How to read the tables",
     fenced(LEGEND),

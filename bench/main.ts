@@ -39,7 +39,7 @@ async function main(argv: string[]): Promise<void> {
   if (args.command === "report") {
     // Here and below: what draws is loaded by who wants a drawing.
     const { writeDocument } = await import("./document.ts");
-    return await writeDocument(args.file);
+    return await writeDocument(args.files);
   }
   const { json, chart } = args;
   // A file that cannot be written is to be known before hours have passed.
