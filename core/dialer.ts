@@ -105,8 +105,14 @@ export class Dialer {
    */
   async connect(device: string, target: Target, options: DialOptions = {}): Promise<Duplex> {
     const { reason, signal } = options;
-    const carrier = this.#carriers.take({ device, target, reason });
-    if (!carrier) return await this.dial(device, target, options);
+    const purpose = { device, target, reason };
+    const carrier = this.#carriers.take(purpose);
+    if (!carrier) {
+      const channel = await this.dial(device, target, options);
+      const ended = () => this.#carriers.ended(purpose, channel.carried);
+      channel.closed.then(ended, ended);
+      return channel;
+    }
     const action = `dial ${device}:${formatTarget(target)}`;
     return await carrier.open(action, options.early?.(), signal);
   }

@@ -119,6 +119,11 @@ export class Channel implements Duplex {
     return this.#receive.position;
   }
 
+  /** Bytes taken and received so far. */
+  get carried(): number {
+    return this.#send.total + this.#receive.position;
+  }
+
   /** True once the peer has said anything: it knows of the channel. */
   get heard(): boolean {
     return this.#heard;

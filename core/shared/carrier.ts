@@ -12,7 +12,14 @@ const IDLE = 10_000;
  * Bytes of one connection that make it a bulky one. What is behind it in the channel waits for it, so no
  * other joins it.
  */
-const BULKY = 256 * 1024;
+export const BULKY = 256 * 1024;
+
+export interface CarrierOptions {
+  /** Milliseconds for which it is kept without a connection; default 10,000. */
+  idleTime?: number;
+  /** Called when a connection has become a bulky one. */
+  onBulky?: () => void;
+}
 
 /** A channel that carries connections to one target. */
 export class Carrier {
@@ -21,14 +28,13 @@ export class Carrier {
   #bulky = 0;
   #isOver = false;
   readonly #idleTime: number;
+  readonly #onBulky: () => void;
   #idle?: ReturnType<typeof setTimeout>;
 
-  /**
-   * @param channel owned from now on
-   * @param idleTime milliseconds for which it is kept without a connection
-   */
-  constructor(channel: Duplex, idleTime = IDLE) {
+  /** @param channel owned from now on */
+  constructor(channel: Duplex, { idleTime = IDLE, onBulky = () => {} }: CarrierOptions = {}) {
     this.#idleTime = idleTime;
+    this.#onBulky = onBulky;
     // The device opens none.
     this.#session = shareChannel(channel, "client", 0);
     const end = () => {
@@ -66,7 +72,10 @@ export class Carrier {
     const stream = await this.#session.openStream({ signal });
     clearTimeout(this.#idle);
     const connection = new CarriedConnection(new AskingStream(stream, action, early), {
-      bulky: () => this.#bulky++,
+      bulky: () => {
+        this.#bulky++;
+        this.#onBulky();
+      },
       over: (wasBulky) => {
         this.#connections.delete(connection);
         if (wasBulky) this.#bulky--;

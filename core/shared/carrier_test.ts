@@ -21,7 +21,7 @@ const NEVER = 2 ** 30;
 
 test("a channel without a connection ends by itself, one with a connection does not", async () => {
   const { channel, served } = device();
-  const carrier = new Carrier(channel, 20);
+  const carrier = new Carrier(channel, { idleTime: 20 });
   await bounded("the device", carrier.ready);
   const connection = await carrier.open("test");
   await echo(connection, "hello");
@@ -32,7 +32,7 @@ test("a channel without a connection ends by itself, one with a connection does 
 
 test("one that is retired takes no connection, and ends with its last", async () => {
   const { channel, served } = device();
-  const carrier = new Carrier(channel, NEVER);
+  const carrier = new Carrier(channel, { idleTime: NEVER });
   await bounded("the device", carrier.ready);
   const connection = await carrier.open("test");
   carrier.retire();
@@ -43,7 +43,7 @@ test("one that is retired takes no connection, and ends with its last", async ()
 
 test("no connection joins a bulky one, until that has ended", async () => {
   const { channel } = device();
-  const carrier = new Carrier(channel, NEVER);
+  const carrier = new Carrier(channel, { idleTime: NEVER });
   await bounded("the device", carrier.ready);
   const bulky = await carrier.open("test");
   let heard = 0;
@@ -60,7 +60,7 @@ test("no connection joins a bulky one, until that has ended", async () => {
 
 test("a channel that is lost takes its connections with it", async () => {
   const { channel } = device();
-  const carrier = new Carrier(channel, NEVER);
+  const carrier = new Carrier(channel, { idleTime: NEVER });
   await bounded("the device", carrier.ready);
   const connection = await carrier.open("test");
   const reading = failureOf(connection.read());
@@ -85,7 +85,7 @@ for (const [what, answer, code, words] of answers) {
   test(`a device that answers ${what}`, async () => {
     const [near, far] = bytesPair(random);
     const session = shareChannel(far, "server", 8);
-    const carrier = new Carrier(near, NEVER);
+    const carrier = new Carrier(near, { idleTime: NEVER });
     await bounded("the device", carrier.ready);
     const connection = await carrier.open("dial x");
     const { value: stream } = await bounded("the stream", session.incoming.getReader().read());
@@ -120,6 +120,36 @@ test("the eighth within a second has a channel made, and it is made once", async
   while (!(carrier = carriers.take(wanted))) await new Promise((resolve) => setTimeout(resolve));
   assert.ok(carrier.hasRoom);
   assert.equal(made, ["x 7 4711"]);
+  carrier.retire();
+});
+
+test("after a bulky connection those to its target share none for 10 s", async () => {
+  let now = 0;
+  const carriers = new Carriers(() => Promise.resolve(device().channel), () => now);
+  const wanted = { device: "x", target: { port: 7 } };
+  const shared = async () => {
+    for (let i = 0; i < 100; i++) {
+      const carrier = carriers.take(wanted);
+      if (carrier) return carrier;
+      await new Promise((resolve) => setTimeout(resolve));
+    }
+  };
+  carriers.ended(wanted, 1_000_000);
+  assert.is(await shared(), undefined);
+  now = 10_000;
+  carriers.ended(wanted, 1_000);
+  const carrier = (await shared())!;
+  const bulky = await carrier.open("test");
+  const reading = (async () => {
+    for (let left = 512 * 1024; left > 0;) left -= (await bulky.read())!.length;
+  })();
+  for (let i = 0; i < 8; i++) await bulky.write(new Uint8Array(64 * 1024));
+  await bounded("the echo", reading);
+  bulky.reset(new TunnelError("reset", { action: "test", state: "enough" }));
+  assert.ok(carrier.hasRoom);
+  assert.is(await shared(), undefined);
+  now = 20_000;
+  assert.is(await shared(), carrier);
   carrier.retire();
 });
 

@@ -1,13 +1,18 @@
-/** Which connections share a channel: those of a target to which they come in quick succession. */
+/**
+ * Which connections share a channel: those of a target to which they come in quick succession, as long
+ * as none of them carries much. One that does is better off alone, and so are the others.
+ */
 
 import { formatTarget, type Target } from "../allow.ts";
 import { withDeadline } from "../deadline.ts";
 import type { Duplex } from "../duplex.ts";
-import { Carrier } from "./carrier.ts";
+import { BULKY, Carrier } from "./carrier.ts";
 
 /** Connections to one target within {@linkcode SPAN} milliseconds that make it worth a shared channel. */
 const MANY = 8;
 const SPAN = 1_000;
+/** Milliseconds after a bulky connection for which those to its target share no channel. */
+const CALM = 10_000;
 /** Milliseconds for the device's first word in the channel. */
 const READY_TIMEOUT = 10_000;
 /** Targets that are counted; when there are more, the count begins anew. */
@@ -30,6 +35,8 @@ interface Entry {
   /** When the count began. */
   since: number;
   count: number;
+  /** When one was last seen to be bulky. */
+  bulkyAt: number;
   carrier?: Carrier;
   dialling: boolean;
   refused: boolean;
@@ -52,9 +59,15 @@ export class Carriers {
     const now = this.#now();
     if (now - entry.since > SPAN) Object.assign(entry, { since: now, count: 0 });
     entry.count++;
+    if (now - entry.bulkyAt < CALM) return undefined;
     if (entry.carrier?.hasRoom) return entry.carrier;
     if (entry.count >= MANY) this.#begin(entry, purpose);
     return undefined;
+  }
+
+  /** Told of a connection of its own that has ended, and how many bytes it has carried. */
+  ended(purpose: Purpose, bytes: number): void {
+    if (bytes > BULKY) this.#entryOf(purpose).bulkyAt = this.#now();
   }
 
   /** Has a channel for those that are still to come. */
@@ -64,7 +77,7 @@ export class Carriers {
     try {
       const channel = await this.#dial(purpose);
       if (!channel) return void (entry.refused = true);
-      const carrier = new Carrier(channel);
+      const carrier = new Carrier(channel, { onBulky: () => entry.bulkyAt = this.#now() });
       await withDeadline(
         { action: "share a channel", timeout: READY_TIMEOUT },
         () => carrier.ready,
@@ -84,7 +97,7 @@ export class Carriers {
     let entry = this.#entries.get(key);
     if (!entry) {
       if (this.#entries.size >= MAX_TARGETS) this.#clear();
-      entry = { since: -Infinity, count: 0, dialling: false, refused: false };
+      entry = { since: -Infinity, count: 0, bulkyAt: -Infinity, dialling: false, refused: false };
       this.#entries.set(key, entry);
     }
     return entry;
