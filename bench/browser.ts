@@ -18,6 +18,7 @@ import { webtransportTransport } from "../transports/webtransport/transport.ts";
 import { wellKnownHashes } from "../transports/webtransport/well_known.ts";
 import type * as Lib from "./browser_page.ts";
 import { median } from "./statistics.ts";
+import { Order, ORDER_LENGTH } from "./target.ts";
 
 const rounds = Number(Deno.args[0] ?? 5);
 const bytes = Number(Deno.args[1] ?? 100) * 1_000_000;
@@ -95,8 +96,10 @@ async function obey({ readable, writable }: Stream): Promise<void> {
   const { value } = await reader.read();
   const view = new DataView(value!.buffer, value!.byteOffset, value!.length);
   let left = Number(view.getBigUint64(1));
-  if (value![0] === 1) {
-    for (left -= value!.length - 9; left > 0;) left -= (await reader.read()).value!.length;
+  if (value![0] === Order.take) {
+    for (left -= value!.length - ORDER_LENGTH; left > 0;) {
+      left -= (await reader.read()).value!.length;
+    }
     await writer.write(new Uint8Array(1));
   } else {
     const block = new Uint8Array(256 * 1024);

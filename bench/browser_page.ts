@@ -7,11 +7,12 @@ import { decodeJoin } from "../core/identity/join.ts";
 import { importPrivateKey } from "../core/identity/keys.ts";
 import { generateMemberKeys, Membership, publicKeysOf } from "../core/membership.ts";
 import { type PlatformConstructor, webtransport } from "../transports/webtransport/platform.ts";
+import { encodeOrder, Order } from "./target.ts";
 
 const { WebTransport } = globalThis as unknown as { WebTransport: PlatformConstructor };
 const BLOCK = 64 * 1024;
 
-type Order = "take" | "give";
+type OrderName = "take" | "give";
 
 let bare: InstanceType<PlatformConstructor>;
 let dial: () => Promise<Duplex>;
@@ -65,13 +66,11 @@ export async function connectTunnel(text: string, hash: readonly number[], port:
 /** Megabytes per second, one stream. */
 export async function measure(
   what: "bare" | "tunnel",
-  order: Order,
+  order: OrderName,
   bytes: number,
 ): Promise<number> {
   const stream = what === "bare" ? await openBare() : await dial();
-  const head = new Uint8Array(9);
-  head[0] = order === "take" ? 1 : 2;
-  new DataView(head.buffer).setBigUint64(1, BigInt(bytes));
+  const head = encodeOrder(Order[order], bytes);
   const began = performance.now();
   await stream.write(head);
   if (order === "take") {
