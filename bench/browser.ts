@@ -67,6 +67,9 @@ const rows = ORDERS.map((order) => {
 });
 console.log(table([["", "bare", "tunnel", "ratio"], ...rows]));
 
+const sealing = await call("ciphers");
+console.log(sealing.map(([name, rate]) => `${name} seals ${rate.toFixed(0)} MB/s`).join(", "));
+
 function call<Name extends keyof typeof Lib>(name: Name, ...args: Parameters<typeof Lib[Name]>) {
   return callPage<typeof Lib, Name>(page, name, ...args);
 }

@@ -7,6 +7,8 @@ import { decodeJoin } from "../core/identity/join.ts";
 import { importPrivateKey } from "../core/identity/keys.ts";
 import { generateMemberKeys, Membership, publicKeysOf } from "../core/membership.ts";
 import { type PlatformConstructor, webtransport } from "../transports/webtransport/platform.ts";
+import { loadSodium } from "../core/noise/sodium_cipher.ts";
+import { nobleSuite } from "../core/noise/noble_suite.ts";
 import { encodeOrder, Order } from "./target.ts";
 
 const { WebTransport } = globalThis as unknown as { WebTransport: PlatformConstructor };
@@ -85,6 +87,31 @@ export async function measure(
   const seconds = (performance.now() - began) / 1_000;
   await stream.end();
   return bytes / 1e6 / seconds;
+}
+
+/** Megabytes per second of what could seal records in a page, records of the largest size. */
+export async function ciphers(): Promise<[name: string, rate: number][]> {
+  const [key, nonce, ad] = [new Uint8Array(32), new Uint8Array(12), new Uint8Array(0)];
+  const record = new Uint8Array(128 * 1024);
+  const rate = async (seal: () => unknown) => {
+    const times: number[] = [];
+    for (let round = 0; round < 5; round++) {
+      const began = performance.now();
+      for (let i = 0; i < 40; i++) await seal();
+      times.push(performance.now() - began);
+    }
+    return 40 * record.length / 1_000 / Math.min(...times);
+  };
+  const sodium = (await loadSodium())!;
+  const subtle = await crypto.subtle.importKey("raw", key, "AES-GCM", false, ["encrypt"]);
+  return [
+    ["libsodium", await rate(() => sodium.seal(key, nonce, ad, record))],
+    ["JavaScript", await rate(() => nobleSuite.seal(key, nonce, ad, record))],
+    [
+      "WebCrypto's AES-GCM",
+      await rate(() => crypto.subtle.encrypt({ name: "AES-GCM", iv: nonce }, subtle, record)),
+    ],
+  ];
 }
 
 async function openBare(): Promise<Duplex> {
