@@ -53,6 +53,7 @@ export class Link {
   #held = 0;
   #retired = false;
   #isSilent = false;
+  #checking = false;
   #retirement?: ReturnType<typeof setTimeout>;
 
   constructor(
@@ -129,7 +130,10 @@ export class Link {
     }
   }
 
+  /** One question at a time serves all who wait. */
   async #check(timeout: number): Promise<void> {
+    if (this.#checking) return;
+    this.#checking = true;
     try {
       await this.request({ type: "ping", id: 0 }, { timeout });
     } catch (cause) {
@@ -137,6 +141,8 @@ export class Link {
       if (toTunnelError(cause, "", "reset").code !== "timeout") return;
       this.#isSilent = true;
       this.session.close({ code: CloseCode.timeout, reason: "the relay is silent" });
+    } finally {
+      this.#checking = false;
     }
   }
 

@@ -68,7 +68,15 @@ test("a relay that is silent is asked for a sign, and left without one; with one
   assert.ok(silent.link.isSilent);
   const slow = await signedIn();
   const answer = Promise.withResolvers<string>();
-  const heard = slow.link.hear(answer.promise, { after: 5, patience: 60_000 });
+  const { request } = slow.link;
+  let [asking, most] = [0, 0];
+  slow.link.request = async (...args) => {
+    most = Math.max(most, ++asking);
+    return await request.apply(slow.link, args).finally(() => asking--);
+  };
+  const waiting = { after: 5, patience: 60_000 };
+  const heard = slow.link.hear(answer.promise, waiting);
+  const others = Array.from({ length: 10 }, () => slow.link.hear(answer.promise, waiting));
   const signs = [1, 2].map(() => {
     const { promise, resolve } = Promise.withResolvers<void>();
     slow.answer((id) => (resolve(), { type: "done", id }));
@@ -77,6 +85,8 @@ test("a relay that is silent is asked for a sign, and left without one; with one
   await bounded("two signs", Promise.all(signs));
   answer.resolve("accepted");
   assert.is(await heard, "accepted");
+  await Promise.all(others);
+  assert.is(most, 1, "one question at a time serves all who wait");
   assert.not(slow.link.isSilent);
 });
 

@@ -129,6 +129,11 @@ export class Channel implements Duplex {
     return this.#heard;
   }
 
+  /** True while the channel waits for a path. */
+  get isDetached(): boolean {
+    return this.#path === undefined;
+  }
+
   /** The path that the channel is on, if any. */
   get path(): Path | undefined {
     return this.#path;

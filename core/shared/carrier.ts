@@ -21,8 +21,15 @@ export interface CarrierOptions {
   onBulky?: () => void;
 }
 
+/** What a carrier is made of. */
+export interface SharedChannel extends Duplex {
+  /** It waits for a path: what is written now leaves when there is one, or never. */
+  readonly isDetached?: boolean;
+}
+
 /** A channel that carries connections to one target. */
 export class Carrier {
+  readonly #channel: SharedChannel;
   readonly #session: Multiplexed;
   readonly #connections = new Set<CarriedConnection>();
   #bulky = 0;
@@ -32,7 +39,11 @@ export class Carrier {
   #idle?: ReturnType<typeof setTimeout>;
 
   /** @param channel owned from now on */
-  constructor(channel: Duplex, { idleTime = IDLE, onBulky = () => {} }: CarrierOptions = {}) {
+  constructor(
+    channel: SharedChannel,
+    { idleTime = IDLE, onBulky = () => {} }: CarrierOptions = {},
+  ) {
+    this.#channel = channel;
     this.#idleTime = idleTime;
     this.#onBulky = onBulky;
     // The device opens none.
@@ -52,7 +63,13 @@ export class Carrier {
 
   /** True when one more connection would do well in it. */
   get hasRoom(): boolean {
-    return !this.#isOver && this.#bulky === 0 && this.#session.places > 0;
+    if (this.#isOver || this.#channel.isDetached) return false;
+    return this.#bulky === 0 && this.#session.places > 0;
+  }
+
+  /** True while its channel waits for a path. */
+  get isDetached(): boolean {
+    return !this.#isOver && this.#channel.isDetached === true;
   }
 
   /** True when it takes no connection any more. */

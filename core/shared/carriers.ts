@@ -5,8 +5,7 @@
 
 import { formatTarget, type Target } from "../allow.ts";
 import { withDeadline } from "../deadline.ts";
-import type { Duplex } from "../duplex.ts";
-import { BULKY, Carrier } from "./carrier.ts";
+import { BULKY, Carrier, type SharedChannel } from "./carrier.ts";
 
 /** Connections to one target within {@linkcode SPAN} milliseconds that make it worth a shared channel. */
 const MANY = 8;
@@ -29,7 +28,7 @@ export interface Purpose {
  * Dials a channel to share; undefined when the device or the relay shares none, which is final.
  * Rejects when it could not be told.
  */
-export type DialShared = (purpose: Purpose) => Promise<Duplex | undefined>;
+export type DialShared = (purpose: Purpose) => Promise<SharedChannel | undefined>;
 
 interface Entry {
   /** When the count began. */
@@ -61,6 +60,8 @@ export class Carriers {
     entry.count++;
     if (now - entry.bulkyAt < CALM) return undefined;
     if (entry.carrier?.hasRoom) return entry.carrier;
+    // One that waits for its path may come to it; the dials say meanwhile what there is to say.
+    if (entry.carrier?.isDetached) return undefined;
     if (entry.count >= MANY) this.#begin(entry, purpose);
     return undefined;
   }

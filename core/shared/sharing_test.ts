@@ -9,6 +9,7 @@ import type { TargetConnector } from "../device.ts";
 import type { Dialer } from "../dialer.ts";
 import type { Duplex } from "../duplex.ts";
 import { TunnelError } from "../errors.ts";
+import { SILENT } from "../log.ts";
 import type { MemorySession } from "../../transports/memory.ts";
 import { MAX_CONNECTIONS } from "./session.ts";
 
@@ -136,6 +137,23 @@ test("they outlive the session under the channel, as the channel does", async ()
   current = await fleet.operator();
   (operator.session as MemorySession).lose();
   for (const connection of connections) await echo(connection, "after");
+  await dialer.close();
+});
+
+test("while the device is away its absence is told at once, and those in the channel wait", async () => {
+  await using fleet = await startFleet();
+  const device = await fleet.device("x");
+  const detached = Promise.withResolvers<void>();
+  const info = (what: string) => what === "channel detached" && detached.resolve();
+  const dialer = await fleet.dialer(await fleet.operator(), { log: { ...SILENT, info } });
+  await untilShared(fleet, dialer);
+  const inside = await dialer.connect("x", TARGET);
+  await inside.write(bytes("a"));
+  await bounded("an echo", inside.read());
+  (device.session as MemorySession).lose();
+  await bounded("the loss", detached.promise);
+  const error = await bounded("the refusal", failureOf(dialer.connect("x", TARGET)));
+  assert.is(error.code, "offline");
   await dialer.close();
 });
 
