@@ -1,7 +1,6 @@
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { bounded } from "../../tests/bounded.ts";
-import { conformance, serveEcho } from "../../tests/conformance.ts";
 import { failureOf } from "../../tests/failure.ts";
 import { newSeed, Random } from "../../tests/random.ts";
 import { CloseCode, type Limits } from "../transport.ts";
@@ -10,6 +9,7 @@ import { ByteSocket } from "./byte_socket.ts";
 import { FrameType, HEADER_SIZE } from "./frame.ts";
 import { multiplex } from "./session.ts";
 import { bytesPair } from "./test_bytes.ts";
+import { muxConformance } from "./test_conformance.ts";
 
 const remote = { hostname: "memory", port: 1 };
 const random = new Random(newSeed());
@@ -20,30 +20,10 @@ function sessions(limits?: Partial<Limits>) {
   const options = { transport: "mux", remote, limits };
   const client = multiplex(new ByteSocket(near), { role: "client", ...options });
   const server = multiplex(new ByteSocket(far), { role: "server", ...options });
-  return { client, server, far };
+  return { client, server, stall: () => far.pause() };
 }
 
-conformance({
-  name: "multiplexer over bytes",
-  pair(limits) {
-    const { client, server } = sessions(limits);
-    return Promise.resolve({
-      client,
-      server,
-      async [Symbol.asyncDispose]() {
-        client.close();
-        await Promise.allSettled([client.closed, server.closed]);
-      },
-    });
-  },
-  mortal(limits) {
-    const { client, server, far } = sessions(limits);
-    (async () => {
-      for await (const stream of server.incoming) serveEcho(stream).catch(() => {});
-    })().catch(() => {}); // It ends with the session, as it should.
-    return Promise.resolve({ session: client, kill: () => far.pause() });
-  },
-});
+muxConformance("multiplexer over bytes", sessions);
 
 test("messages come whole and in order, wherever they are cut", async () => {
   const [near, far] = bytesPair(random);
