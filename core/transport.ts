@@ -120,6 +120,11 @@ export interface Limits {
    * so whoever sends them notices a peer's death within the sum of both.
    */
   idleTimeout: number;
+  /**
+   * How many times as long both are while no stream but the first is open, where the transport can
+   * tell (QUIC cannot); at least 1, default 1.
+   */
+  atRest: number;
 }
 
 /** The documented defaults of {@linkcode Limits}. */
@@ -127,17 +132,20 @@ export const DEFAULT_LIMITS: Readonly<Limits> = {
   streams: 256,
   keepAlive: 2_000,
   idleTimeout: 6_500,
+  atRest: 1,
 };
 
 /**
  * A relay's, instead. It keeps idle devices alive itself, and seldom: thousands of them cost it an
  * exchange each time. Since it is not they who ask, they notice its death within the idle timeout alone.
  * Streams cost memory from the handshake on, of every session alike: 256 would cost 15 kB more.
+ * Where TCP tells of a relay's death at once, who rests is asked more seldom still.
  */
 export const RELAY_LIMITS: Readonly<Limits> = {
   streams: 100,
   keepAlive: 6_500,
   idleTimeout: 9_000,
+  atRest: 2,
 };
 
 /** A device's, instead: its relay keeps it alive. */
@@ -145,6 +153,7 @@ export const DEVICE_LIMITS: Readonly<Limits> = {
   ...DEFAULT_LIMITS,
   keepAlive: Infinity,
   idleTimeout: RELAY_LIMITS.idleTimeout,
+  atRest: RELAY_LIMITS.atRest,
 };
 
 export interface ConnectOptions {

@@ -119,7 +119,7 @@ test("two channels that say hello and end say just these records", async () => {
 });
 
 test("the multiplexer's frames", () => {
-  const settings = { streams: 256, window: 262_144, idleTimeout: 8_000 };
+  const settings = { streams: 256, window: 262_144, idleTimeout: 8_000, restTimeout: 8_000 };
   assert.is(
     example("settings and ping").hex,
     frames((b) => (b.settings(settings), b.control(FrameType.ping, 0, 1))),

@@ -71,9 +71,11 @@ export class Batch {
     if (spares.length < SPARE_BUFFERS) spares.push(this.#bytes.buffer);
   }
 
-  settings({ streams, window, idleTimeout }: Settings): void {
-    this.#header(FrameType.settings, 0, 12);
-    for (const value of [streams, window, Math.min(idleTimeout, NO_TIMEOUT)]) this.#u32(value);
+  settings({ streams, window, idleTimeout, restTimeout }: Settings): void {
+    this.#header(FrameType.settings, 0, 16);
+    for (const value of [streams, window, idleTimeout, restTimeout]) {
+      this.#u32(Math.min(value, NO_TIMEOUT));
+    }
   }
 
   /** A frame whose payload is one number. */

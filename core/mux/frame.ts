@@ -4,8 +4,8 @@
  *
  *     type u8 | length u24 | stream u32 | payload, `length` bytes
  *
- *     SETTINGS  0  stream 0   u32 streams, u32 window, u32 idle ms   first frame, each way, once;
- *                             2^32 - 1 ms: silence says nothing
+ *     SETTINGS  0  stream 0   u32 streams, u32 window, u32 idle ms, u32 idle ms at rest: the first
+ *                             frame, each way, once; 2^32 - 1 ms: silence says nothing
  *     DATA      1  stream n   bytes; flags in the type: 0x80 opens the stream, 0x40 ends this
  *                             direction, 0x20 the credit is used up by it
  *     RESET     2  stream n   u32 code    the writer gives up: no more DATA comes
@@ -54,6 +54,8 @@ export interface Settings {
   readonly window: number;
   /** Milliseconds of silence after which this side gives the session up; may be Infinity. */
   readonly idleTimeout: number;
+  /** The same while no stream but one is open; may be Infinity. */
+  readonly restTimeout: number;
 }
 
 /** Takes frames apart; everything but what a frame means is checked before it is called. */
@@ -125,7 +127,7 @@ function decodeControl(
   const ofStream = type === FrameType.reset || type === FrameType.stop || type === FrameType.credit;
   if (ofStream !== id > 0) throw violation(`frame type ${type} came for stream ${id}`);
   const length = end - start;
-  const expected = type === FrameType.settings ? 12 : 4;
+  const expected = type === FrameType.settings ? 16 : 4;
   if (type === FrameType.close ? length < 4 || length > 4 + MAX_REASON : length !== expected) {
     throw violation(`frame type ${type} came with ${length} bytes`);
   }
@@ -136,6 +138,7 @@ function decodeControl(
         streams: value,
         window: view.getUint32(start + 4),
         idleTimeout: timeoutOf(view.getUint32(start + 8)),
+        restTimeout: timeoutOf(view.getUint32(start + 12)),
       });
     case FrameType.reset:
       return handler.reset(id, value);

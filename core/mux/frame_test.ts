@@ -9,8 +9,8 @@ const test = suite("mux frames");
 
 test("decodeFrames gives back what Batch wrote, and in that order", () => {
   const batch = new Batch(16);
-  batch.settings({ streams: 256, window: 262_144, idleTimeout: 8_000 });
-  batch.settings({ streams: 1, window: 0, idleTimeout: Infinity });
+  batch.settings({ streams: 256, window: 262_144, idleTimeout: 8_000, restTimeout: 16_000 });
+  batch.settings({ streams: 1, window: 0, idleTimeout: Infinity, restTimeout: Infinity });
   batch.data(1, Flag.open | Flag.blocked, new Uint8Array([1, 2, 3]));
   batch.data(0xfffffffe, Flag.end, new Uint8Array(0));
   batch.control(FrameType.reset, 3, 7);
@@ -21,8 +21,8 @@ test("decodeFrames gives back what Batch wrote, and in that order", () => {
   batch.control(FrameType.pong, 0, 11);
   batch.close(2, "back at nine");
   assert.equal(decode(batch.message), [
-    ["settings", { streams: 256, window: 262_144, idleTimeout: 8_000 }],
-    ["settings", { streams: 1, window: 0, idleTimeout: Infinity }],
+    ["settings", { streams: 256, window: 262_144, idleTimeout: 8_000, restTimeout: 16_000 }],
+    ["settings", { streams: 1, window: 0, idleTimeout: Infinity, restTimeout: Infinity }],
     ["data", 1, Flag.open | Flag.blocked, [1, 2, 3]],
     ["data", 0xfffffffe, Flag.end, []],
     ["reset", 3, 7],
@@ -86,7 +86,7 @@ test("decodeFrames throws nothing but a protocol error, whatever comes", () => {
     // Half of them get past the first checks, so that the later ones have something to do.
     if (round % 2 && bytes.length >= 8) {
       bytes[0] = random.pick([0, 1, 2, 3, 4, 5, 6, 7, 8, 0x41, 0x81, 0xe1]);
-      bytes.set([0, 0, random.pick([0, 4, 4, 12, bytes.length - 8])], 1);
+      bytes.set([0, 0, random.pick([0, 4, 4, 16, bytes.length - 8])], 1);
     }
     try {
       decode(bytes);

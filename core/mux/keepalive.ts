@@ -11,6 +11,8 @@ export interface KeepaliveOptions {
   keepAlive: number;
   /** Milliseconds of silence after which the peer counts as dead; Infinity: never. */
   idleTimeout: number;
+  /** What both are multiplied by at rest; at least 1. */
+  atRest: number;
   /** Asks on every round, not only when the peer was silent in it; one side is enough. */
   always: boolean;
   ask(): void;
@@ -20,20 +22,45 @@ export interface KeepaliveOptions {
 /** One timer for both; receiving costs a look at the clock and nothing else. */
 export class Keepalive {
   readonly #options: KeepaliveOptions;
-  #idle: number;
+  /** Milliseconds, in use and at rest. */
+  readonly #idle: { inUse: number; atRest: number };
+  #isResting: boolean;
   #receivedAt = performance.now();
   #dueAt = 0;
   #timer: ReturnType<typeof setTimeout> | undefined;
 
   constructor(options: KeepaliveOptions) {
+    const { idleTimeout, atRest } = options;
     this.#options = options;
-    this.#idle = Math.max(LEAST_IDLE, options.idleTimeout);
+    this.#isResting = atRest > 1;
+    this.#idle = { inUse: Infinity, atRest: Infinity };
+    this.limit(idleTimeout, idleTimeout * atRest);
+  }
+
+  /**
+   * The peer gives up after this many milliseconds of silence in use, and at rest: the shorter bounds
+   * hold for both.
+   */
+  limit(inUse: number, atRest: number): void {
+    this.#idle.inUse = Math.max(LEAST_IDLE, Math.min(this.#idle.inUse, inUse));
+    this.#idle.atRest = Math.max(LEAST_IDLE, Math.min(this.#idle.atRest, atRest));
     this.#arm(this.#period);
   }
 
-  /** The peer gives up after this many milliseconds of silence: the shorter bound holds for both. */
-  limit(idleTimeout: number): void {
-    this.#idle = Math.max(LEAST_IDLE, Math.min(this.#idle, idleTimeout));
+  /** Whether the session is at rest from now on; it is at first, where that makes a difference. */
+  rest(isResting: boolean): void {
+    if (this.#options.atRest === 1 || isResting === this.#isResting) return;
+    this.#isResting = isResting;
+    // What was armed in use is soon enough for a rest too.
+    if (isResting) return;
+    const now = performance.now();
+    if (now - this.#receivedAt < this.#period) {
+      if (this.#dueAt > now + this.#period) this.#arm(this.#period);
+      return;
+    }
+    // Silence was in order until now.
+    this.#receivedAt = now;
+    this.#options.ask();
     this.#arm(this.#period);
   }
 
@@ -46,8 +73,19 @@ export class Keepalive {
     this.#timer = undefined;
   }
 
+  get #limit(): number {
+    return this.#isResting ? this.#idle.atRest : this.#idle.inUse;
+  }
+
   get #period(): number {
-    return Math.min(this.#options.keepAlive, this.#idle * 3 / 4);
+    const { keepAlive, atRest } = this.#options;
+    return Math.min(keepAlive * (this.#isResting ? atRest : 1), this.#limit * 3 / 4);
+  }
+
+  /** Whether the peer is to see to signs. An end in use asks where the peer may rest already. */
+  get #leaves(): boolean {
+    const { keepAlive, atRest } = this.#options;
+    return keepAlive === Infinity && (this.#isResting || atRest === 1);
   }
 
   #arm(ms: number): void {
@@ -62,15 +100,16 @@ export class Keepalive {
     const now = performance.now();
     // A timer this late means that the program itself stood still, and that what the peer sent
     // meanwhile is still unread: it gets one more round.
-    const late = now - this.#dueAt > this.#idle / 4;
-    if (late) this.#receivedAt = Math.max(this.#receivedAt, now - this.#idle + this.#period);
+    const limit = this.#limit;
+    const late = now - this.#dueAt > limit / 4;
+    if (late) this.#receivedAt = Math.max(this.#receivedAt, now - limit + this.#period);
     const silence = now - this.#receivedAt;
-    if (silence >= this.#idle) return this.#options.dead(silence);
-    const { keepAlive, always, ask } = this.#options;
-    if (keepAlive === Infinity) return this.#arm(this.#idle - silence);
+    if (silence >= limit) return this.#options.dead(silence);
+    const { always, ask } = this.#options;
+    if (this.#leaves) return this.#arm(limit - silence);
     // Silence that is too short yet is looked at when it is long enough, not a whole round later.
     if (!always && silence < this.#period) return this.#arm(this.#period - silence);
     ask();
-    this.#arm(Math.min(this.#period, this.#idle - silence));
+    this.#arm(Math.min(this.#period, limit - silence));
   }
 }

@@ -18,7 +18,8 @@ const none = new Uint8Array(0);
 
 /** Said by a client to a session that allows 2 streams; the first message greets. */
 const VIOLATIONS: Record<string, (batch: Batch) => void> = {
-  "SETTINGS twice": (b) => b.settings({ streams: 1, window: 1, idleTimeout: 8_000 }),
+  "SETTINGS twice": (b) =>
+    b.settings({ streams: 1, window: 1, idleTimeout: 8_000, restTimeout: 8_000 }),
   "DATA for a stream that was not opened": (b) => b.data(1, 0, none),
   "a first stream that is not the first": (b) => b.data(3, open, none),
   "a stream with an id of the server's": (b) => b.data(2, open, none),
@@ -132,7 +133,7 @@ test("a stream is announced by its first DATA, and ids go up from the role's fir
 
 test("the DATA that uses up the credit says so", async () => {
   const peer = new TestPeer({ role: "client" });
-  await peer.greet({ streams: 1, window: 10, idleTimeout: 8_000 });
+  await peer.greet({ streams: 1, window: 10, idleTimeout: 8_000, restTimeout: 8_000 });
   const stream = await peer.session.openStream();
   const writer = stream.writable.getWriter();
   const writing = writer.write(new Uint8Array(25)).then(() => writer.close());
@@ -142,6 +143,15 @@ test("the DATA that uses up the credit says so", async () => {
   assert.equal(await peer.hear("data"), ["data", 2, end, none]);
   await writing;
   peer.end();
+});
+
+test("the second stream ends a session's rest", async () => {
+  const limits = { keepAlive: 30, idleTimeout: 100, atRest: 1_000_000 };
+  const peer = new TestPeer({ role: "client", limits });
+  await peer.greet({ streams: 1, window: 10, idleTimeout: 1e9, restTimeout: 1e9 });
+  for (const id of [1, 3]) await peer.say((batch) => batch.data(id, Flag.open, none));
+  const error = await bounded("death", peer.session.closed.catch((error) => error));
+  assert.match(String(error), "no sign of the peer");
 });
 
 test("a STOP is answered by a RESET with its code", async () => {

@@ -63,7 +63,7 @@ class MuxSession implements Multiplexed, FrameHandler {
   #scrap = Infinity;
 
   constructor(socket: MessageSocket, { role, transport, remote, limits }: MuxOptions) {
-    const { streams, keepAlive, idleTimeout } = { ...DEFAULT_LIMITS, ...limits };
+    const { streams, keepAlive, idleTimeout, atRest } = { ...DEFAULT_LIMITS, ...limits };
     this.transport = transport;
     this.remote = remote;
     this.closed = this.#settle.promise;
@@ -72,15 +72,16 @@ class MuxSession implements Multiplexed, FrameHandler {
     this.#socket = socket;
     const roundTrip = this.#roundTrip;
     const writer = this.#writer = new Writer(socket, roundTrip, (cause) => this.#lose(cause));
-    this.#streams = new StreamTable({ role, limit: streams, writer, roundTrip });
     this.#keepalive = new Keepalive({
-      keepAlive,
-      idleTimeout,
+      ...{ keepAlive, idleTimeout, atRest },
       always: role === "client",
       ask: () => this.#ask(),
       dead: (silence) => this.#lose(lost(`no sign of the peer for ${Math.round(silence)} ms`)),
     });
-    writer.settings({ streams, window: INITIAL_WINDOW, idleTimeout });
+    const onRest = (isResting: boolean) => this.#keepalive.rest(isResting);
+    this.#streams = new StreamTable({ role, limit: streams, writer, roundTrip, onRest });
+    const restTimeout = idleTimeout * atRest;
+    writer.settings({ streams, window: INITIAL_WINDOW, idleTimeout, restTimeout });
     this.#ask();
     this.#read();
   }
@@ -111,11 +112,11 @@ class MuxSession implements Multiplexed, FrameHandler {
     await this.closed.catch(() => {}); // How it ended is for those who ask.
   }
 
-  settings({ streams, window, idleTimeout }: Settings): void {
+  settings({ streams, window, idleTimeout, restTimeout }: Settings): void {
     if (this.#greeted) throw violation("SETTINGS came twice");
     if (window > MAX_CREDIT) throw violation("SETTINGS grant more than 2^31 bytes");
     this.#greeted = true;
-    this.#keepalive.limit(idleTimeout);
+    this.#keepalive.limit(idleTimeout, restTimeout);
     this.#streams.start(window, streams);
     this.#greeting.resolve();
   }

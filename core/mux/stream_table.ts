@@ -19,6 +19,8 @@ export interface StreamTableOptions {
   limit: number;
   writer: Writer;
   roundTrip: RoundTrip;
+  /** Told when the second stream opens, and when one at most is left. */
+  onRest: (isResting: boolean) => void;
 }
 
 export class StreamTable implements StreamHost {
@@ -26,6 +28,7 @@ export class StreamTable implements StreamHost {
   readonly #roundTrip: RoundTrip;
   readonly #opener: Opener;
   readonly #acceptor: Acceptor;
+  readonly #onRest: (isResting: boolean) => void;
   /** All that are not over, those included that the peer has not heard of yet. */
   readonly #streams = new Set<MuxStream>();
   readonly #byId = new Map<number, MuxStream>();
@@ -33,10 +36,11 @@ export class StreamTable implements StreamHost {
   #credit = 0;
   #ended: TunnelError | undefined;
 
-  constructor({ role, limit, writer, roundTrip }: StreamTableOptions) {
+  constructor({ role, limit, writer, roundTrip, onRest }: StreamTableOptions) {
     const client = role === "client";
     this.#writer = writer;
     this.#roundTrip = roundTrip;
+    this.#onRest = onRest;
     this.#opener = new Opener(client ? 1 : 2);
     this.#acceptor = new Acceptor(client ? 2 : 1, limit, (more) => writer.streams(more));
   }
@@ -114,6 +118,7 @@ export class StreamTable implements StreamHost {
 
   release(stream: MuxStream): void {
     this.#streams.delete(stream);
+    if (this.#streams.size === 1) this.#onRest(true);
     this.#byId.delete(stream.id);
     if (this.#acceptor.used(stream.id)) this.#acceptor.left();
   }
@@ -134,6 +139,7 @@ export class StreamTable implements StreamHost {
 
   #add(stream: MuxStream): MuxStream {
     this.#streams.add(stream);
+    if (this.#streams.size === 2) this.#onRest(false);
     return stream;
   }
 }

@@ -33,7 +33,9 @@ export class TestPeer {
     await this.socket.send(batch.message);
   }
 
-  greet(settings = { streams: 256, window: 262_144, idleTimeout: 8_000 }): Promise<void> {
+  greet(
+    settings = { streams: 256, window: 262_144, idleTimeout: 8_000, restTimeout: 8_000 },
+  ): Promise<void> {
     return this.say((batch) => batch.settings(settings));
   }
 

@@ -166,7 +166,7 @@ export class MuxModel implements FrameHandler {
   #judge({ type, flags, id, bytes, values }: Said): boolean {
     const isOfStream = type >= 1 && type <= 4;
     if (type > 8 || isOfStream !== id > 0 || (flags !== 0 && type !== 1)) return false;
-    if (type !== 1 && values.length !== (type === 0 ? 3 : 1)) return false;
+    if (type !== 1 && values.length !== (type === 0 ? 4 : 1)) return false;
     const [value = 0] = values;
     if (type === 8) {
       this.over = "closed";

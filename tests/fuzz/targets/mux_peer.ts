@@ -317,7 +317,7 @@ function isOfStreams({ message }: TypeError): boolean {
 }
 
 function settings(streams: number, window: number): Said {
-  return { type: 0, flags: 0, id: 0, bytes: EMPTY, values: [streams, window, 8_000] };
+  return { type: 0, flags: 0, id: 0, bytes: EMPTY, values: [streams, window, 8_000, 8_000] };
 }
 
 function number(type: number, id: number, value: number): Said {

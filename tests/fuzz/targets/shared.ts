@@ -64,7 +64,9 @@ export const sharedTargets: readonly Target[] = [
 /** What a well-behaved end might say; the first byte of each stream is one of these. */
 function conversation(random: Random, firstId: number, begins: readonly number[]): Uint8Array {
   const batch = new Batch(0);
-  batch.settings({ streams: CONNECTIONS, window: 262_144, idleTimeout: Infinity });
+  batch.settings({
+    ...{ streams: CONNECTIONS, window: 262_144, idleTimeout: Infinity, restTimeout: Infinity },
+  });
   const isService = firstId === 1;
   const said = new Set<number>();
   for (let step = random.below(24); step > 0; step--) {

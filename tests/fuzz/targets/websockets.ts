@@ -191,7 +191,9 @@ function anyMuxFrame(batch: Batch, random: Random): void {
   const value = random.pick(BOUNDARIES) % 2 ** 32;
   switch (random.below(5)) {
     case 0:
-      return batch.settings({ streams: value, window: value, idleTimeout: value });
+      return batch.settings({
+        ...{ streams: value, window: value, idleTimeout: value, restTimeout: value },
+      });
     case 1:
       return batch.close(value, random.pick(["", "gone", "ü".repeat(60)]));
     case 2: {
