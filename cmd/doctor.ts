@@ -8,6 +8,7 @@ import { parseRelayUrl } from "../core/names.ts";
 import type { Transport } from "../core/transport.ts";
 import type { Identity } from "../stores/home.ts";
 import { proxyFor } from "../transports/proxy.ts";
+import { probeReceiveBuffer, WANTED } from "../transports/receive_buffer.ts";
 import { AGENT, type Context, TRANSPORTS } from "./context.ts";
 import { print, stopSignal } from "./process.ts";
 import { table } from "./table.ts";
@@ -40,6 +41,7 @@ export async function doctor(context: Context): Promise<void> {
       ? ["ok", "proxy", `${proxy.protocol}//${proxy.host}, which carries WebSocket alone`]
       : ["ok", "proxy", "none"],
   );
+  findings.push(roomForDatagrams());
   const tests = TRANSPORTS.map(async (transport): Promise<Finding> => {
     const through = transport.name === "websocket" ? proxy : undefined;
     return await probe({ transport, url, root, proxy: through, identity, stop });
@@ -52,6 +54,16 @@ export async function doctor(context: Context): Promise<void> {
     state: "no transport works",
     remedy: "see that the relay runs and that UDP or TCP to its port is let through",
   });
+}
+
+function roomForDatagrams(): Finding {
+  const name = "UDP buffer";
+  const room = probeReceiveBuffer();
+  if (room === undefined) return ["--", name, "as this system has it; it cannot be told here"];
+  const size = `${Math.floor(room / 1024)} KiB`;
+  if (room >= WANTED) return ["ok", name, size];
+  const remedy = `sysctl -w net.core.rmem_max=${WANTED}`;
+  return ["--", name, `${size}, so QUIC is slower under load than it could be; as root: ${remedy}`];
 }
 
 async function probe({ transport, url, root, proxy, identity, stop }: {

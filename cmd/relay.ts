@@ -9,6 +9,7 @@ import { Relay } from "../core/relay/relay.ts";
 import { type Limits, type Listener, type ListenOptions, RELAY_LIMITS } from "../core/transport.ts";
 import { matchesName } from "../stores/certificate.ts";
 import { portOf } from "../transports/address.ts";
+import { probeReceiveBuffer, WANTED } from "../transports/receive_buffer.ts";
 import { quicProtocol } from "../transports/quic.ts";
 import { listenQuic } from "../transports/quic_endpoint.ts";
 import { type RequestHandler, websocketTransport } from "../transports/websocket/transport.ts";
@@ -95,6 +96,7 @@ export async function relay(context: Context): Promise<void> {
   const ending = new AbortController();
   const renewing = certificate.keepRenewed(listeners, ending.signal);
   const pruning = keep && keepPruned(store, { keep }, context, ending.signal);
+  tellRoom(context);
   log.info("listening", { address: address.hostname, port, protocols: "udp,tcp" });
   print(`relay ready ${text(url)}`);
   const stopped = new Promise<void>((resolve) => {
@@ -110,6 +112,15 @@ export async function relay(context: Context): Promise<void> {
     ending.abort();
     await Promise.all([pruning, renewing]);
   }
+}
+
+/** What comes beyond that is lost, and every tunnel through here slows down. */
+function tellRoom({ log }: Context): void {
+  const room = probeReceiveBuffer();
+  if (room === undefined || room >= WANTED) return;
+  const keeps = `${Math.floor(room / 1024)} KiB`;
+  const remedy = `sysctl -w net.core.rmem_max=${WANTED}`;
+  log.info("this machine keeps few datagrams for a busy relay", { keeps, do: remedy });
 }
 
 /** The authority of this home, or with `--authority` the public key of one that is elsewhere. */

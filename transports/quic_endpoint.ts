@@ -23,6 +23,7 @@ import {
 import { bindError, handshakeError, portOf, staggered } from "./address.ts";
 import { Wishes } from "./congestion/answers.ts";
 import { Control, FIRST, type Successor } from "./congestion/watch.ts";
+import { widenReceiveBuffer } from "./receive_buffer.ts";
 
 /** Milliseconds until there is a session, each way. */
 const HANDSHAKE_TIMEOUT = 10_000;
@@ -110,6 +111,7 @@ async function dial(
     hostname: address.includes(":") ? "::" : "0.0.0.0",
     port: 0,
   });
+  widenReceiveBuffer(endpoint.addr.port);
   // Closing the endpoint is the one thing that ends a handshake at once.
   const cancel = () => endpoint.close();
   signal.addEventListener("abort", cancel, { once: true });
@@ -173,6 +175,7 @@ class QuicListener implements Listener {
     this.renew({ cert, key });
     const addr = this.#endpoint.addr;
     this.address = { hostname: addr.hostname, port: addr.port };
+    widenReceiveBuffer(addr.port);
   }
 
   /** One more connection may still get the certificate of before: the one that is waited for. */
