@@ -149,6 +149,7 @@ export class Channel implements Duplex {
     if (this.#abandoned) return path.drop(this.#abandoned);
     this.#path?.close();
     this.#path = path;
+    this.#receive.moved();
     this.#lastSent = false;
     // An ACK, and the credit it granted, may have been lost with the path before.
     if (this.#announce || received > 0 || this.received > 0) this.#acknowledge();

@@ -4,6 +4,7 @@ import { freeNow } from "../blocks.ts";
 import { concat } from "../bytes.ts";
 import { TunnelError } from "../errors.ts";
 import type { WindowBudget } from "./budget.ts";
+import { WindowGrowth } from "./window_growth.ts";
 
 /** Pieces that a full queue has before they are joined into one. */
 const MAX_QUEUED = 512;
@@ -16,7 +17,8 @@ export const MAX_UNCONFIRMED = 512 * 1024;
 /**
  * Holds received bytes until they are read, and grants credit as they are. The window doubles when
  * the sender ran out of credit although everything it had sent was read: then the window, not the
- * reader, is what limits the channel. What all windows grow by together has a bound.
+ * reader, is what limits the channel. Where the way itself is full, a larger window would only have
+ * everybody's bytes wait there. What all windows grow by together has a bound.
  */
 export class ReceiveSide {
   readonly #queue: Uint8Array[] = [];
@@ -25,8 +27,10 @@ export class ReceiveSide {
   readonly #maxWindow: number;
   readonly #budget: WindowBudget;
   readonly #onGrant: () => void;
-  /** Taken from the budget. */
+  readonly #growth: WindowGrowth;
+  /** Taken from the budget: in all, and last. */
   #taken = 0;
+  #step = 0;
   #window: number;
   #granted: number;
   #received = 0;
@@ -37,7 +41,14 @@ export class ReceiveSide {
   #waiting?: PromiseWithResolvers<void>;
 
   /** @param onGrant called whenever the peer should be told {@linkcode position} and {@linkcode limit} */
-  constructor(window: number, maxWindow: number, budget: WindowBudget, onGrant: () => void) {
+  constructor(
+    window: number,
+    maxWindow: number,
+    budget: WindowBudget,
+    onGrant: () => void,
+    growth: WindowGrowth = new WindowGrowth(),
+  ) {
+    this.#growth = growth;
     this.#budget = budget;
     this.#window = window;
     this.#granted = window;
@@ -74,6 +85,7 @@ export class ReceiveSide {
     if (end <= this.#received) return;
     this.#queue.push(bytes.subarray(this.#received - position));
     this.#received = end;
+    this.#growth.received(end);
     // Credit bounds the bytes; this bounds what a sender of tiny records costs beside them.
     if (this.#queue.length > MAX_QUEUED) {
       this.#queue.splice(0, this.#queue.length, concat(this.#queue));
@@ -115,17 +127,31 @@ export class ReceiveSide {
     }
   }
 
+  /** It goes on over another path. */
+  moved(): void {
+    this.#growth.forget();
+  }
+
   /** Gives back what the window took to grow; the channel is over. */
   release(): void {
     this.#budget.give(this.#taken);
     this.#taken = 0;
   }
 
-  #grow(): void {
-    const more = Math.min(this.#window, this.#maxWindow - this.#window);
-    if (more <= 0 || !this.#budget.take(more)) return;
-    this.#taken += more;
-    this.#window += more;
+  #resize(): void {
+    const most = Math.min(this.#window, this.#maxWindow - this.#window);
+    if (most <= 0 && this.#step === 0) return; // At its largest, and not on trial.
+    const advice = this.#growth.advise(this.#window);
+    if (advice === "stay") return;
+    if (advice === "shrink") this.#budget.give(this.#step);
+    else if (most <= 0 || !this.#budget.take(most)) {
+      this.#step = 0; // Nothing is on trial.
+      return;
+    }
+    const by = advice === "grow" ? most : -this.#step;
+    this.#taken += by;
+    this.#window += by;
+    this.#step = Math.max(0, by);
   }
 
   #deliver(length: number): void {
@@ -133,10 +159,12 @@ export class ReceiveSide {
     if (this.#ended) return;
     if (this.#senderBlocked && this.#queue.length === 0) {
       this.#senderBlocked = false;
-      this.#grow();
+      this.#resize();
     }
     const limit = this.#delivered + this.#window;
-    if (limit - this.#granted < Math.min(this.#window / 2, MAX_UNCONFIRMED)) return;
+    // In quarters, so that the sender has three to go on with while one is on its way.
+    if (limit - this.#granted < Math.min(this.#window / 4, MAX_UNCONFIRMED)) return;
+    this.#growth.granted(this.#granted);
     this.#granted = limit;
     this.#onGrant();
   }

@@ -1,19 +1,21 @@
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
-import { WindowBudget } from "./budget.ts";
+import { DEFAULT_BUDGET, WindowBudget } from "./budget.ts";
 import { MAX_UNCONFIRMED, ReceiveSide } from "./receive.ts";
+import { WindowGrowth } from "./window_growth.ts";
 
 const test = suite("ReceiveSide");
 const WINDOW = 1_000;
+const MIB = 1024 * 1024;
 
-test("credit comes back as bytes are read, half a window at a time", async () => {
+test("credit comes back as bytes are read, a quarter of a window at a time", async () => {
   const { side, limits } = receiveSide();
-  for (let i = 0; i < 4; i++) side.push(side.position, new Uint8Array(250), false);
+  for (let i = 0; i < 4; i++) side.push(side.position, new Uint8Array(125), false);
   assert.equal(limits, []);
   await side.read();
   assert.equal(limits, []);
   await side.read();
-  assert.equal(limits, [WINDOW + 500]);
+  assert.equal(limits, [WINDOW + 250]);
 });
 
 test("the window doubles when a blocked sender's bytes have all been read, up to its maximum", async () => {
@@ -38,8 +40,9 @@ test("a window does not grow for a reader that lags, nor for a sender that has c
 });
 
 test("a large window confirms what was read as often as a sender with little room needs", async () => {
-  const { side, limits } = receiveSide({ maxWindow: 16 * 1024 * 1024 });
-  while (side.limit - side.position < 8 * 1024 * 1024) {
+  const growth = new WindowGrowth(() => 0);
+  const { side, limits } = receiveSide({ maxWindow: 16 * MIB, growth });
+  while (side.limit - side.position < 8 * MIB) {
     side.push(side.position, new Uint8Array(side.limit - side.position), true);
     await side.read();
   }
@@ -50,6 +53,25 @@ test("a large window confirms what was read as often as a sender with little roo
     told = limits.length;
     assert.ok(unconfirmed < MAX_UNCONFIRMED, `${unconfirmed} bytes`);
   }
+});
+
+test("a window that has gained nothing is what it was before, and so is the budget", async () => {
+  let now = 0;
+  const budget = new WindowBudget();
+  const growth = new WindowGrowth(() => now);
+  const { side } = receiveSide({ maxWindow: 16 * MIB, budget, growth });
+  let most = 0;
+  for (let i = 0; i < 80; i++) {
+    const window = side.limit - side.position;
+    most = Math.max(most, window);
+    now += window; // Every byte waits for those in front of it.
+    side.push(side.position, new Uint8Array(window), true);
+    await side.read();
+  }
+  assert.ok(most > 3.5 * MIB, `at most ${most} bytes`);
+  assert.ok(side.limit - side.position < 2 * MIB);
+  side.release();
+  assert.ok(budget.take(DEFAULT_BUDGET));
 });
 
 test("windows grow within their common budget, and give back what they took", async () => {
@@ -72,9 +94,10 @@ test("windows grow within their common budget, and give back what they took", as
 test.run();
 
 function receiveSide(
-  { maxWindow = 16_000, budget = new WindowBudget() }: {
+  { maxWindow = 16_000, budget = new WindowBudget(), growth }: {
     maxWindow?: number;
     budget?: WindowBudget;
+    growth?: WindowGrowth;
   } = {},
 ) {
   const limits: number[] = [];
@@ -83,6 +106,7 @@ function receiveSide(
     maxWindow,
     budget,
     () => limits.push(side.limit),
+    growth,
   );
   return { side, limits };
 }

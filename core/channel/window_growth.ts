@@ -1,0 +1,85 @@
+/**
+ * Whether a larger receive window makes a channel faster. Each window shows how long a grant of credit
+ * takes until it is made use of: a way that is not full brings twice the bytes in the same time; on a
+ * full one they take twice as long, because they wait there, and everybody else's bytes with them.
+ */
+
+import { median } from "../statistics.ts";
+
+/**
+ * Bytes up to which a window grows untried: what keeps three processes busy that take turns on one
+ * machine.
+ */
+const AMPLE = 1024 * 1024;
+/** Grants by which a window is judged; their median counts. */
+const TRIALS = 8;
+/** Times as long at twice the window: above, growing has gained too little. */
+const GAIN = 1.6;
+/** Grants until a window that was too large is tried again, at first and at most. */
+const PATIENCE = { first: 64, most: 4_096 };
+
+export type Advice = "grow" | "shrink" | "stay";
+
+export class WindowGrowth {
+  readonly #now: () => number;
+  /** The grant under way: used once bytes beyond this position have come. One at a time is measured. */
+  #grant: { readonly beyond: number; readonly at: number } | undefined;
+  /** Of the present window. */
+  #trips: number[] = [];
+  /** The median trip of the window before, while the present one is on trial. */
+  #before: number | undefined;
+  #rest = 0;
+  #patience = PATIENCE.first;
+
+  /** @param now milliseconds from any beginning */
+  constructor(now: () => number = () => performance.now()) {
+    this.#now = now;
+  }
+
+  /** The peer is told that it may send beyond what it was allowed so far. */
+  granted(beyond: number): void {
+    this.#grant ??= { beyond, at: this.#now() };
+  }
+
+  /** Bytes up to this position have come. */
+  received(position: number): void {
+    if (!this.#grant || position <= this.#grant.beyond) return;
+    this.#trips.push(this.#now() - this.#grant.at);
+    // The latest count: a channel may have done little else in a long while.
+    if (this.#trips.length > TRIALS) this.#trips.shift();
+    if (this.#rest > 0) this.#rest--;
+    this.#grant = undefined;
+  }
+
+  /** What to do with the window of a channel whose sender has used it up, and whose reader waits. */
+  advise(window: number): Advice {
+    if (window < AMPLE) {
+      this.#begin(undefined);
+      return "grow";
+    }
+    if (this.#trips.length < TRIALS || this.#rest > 0) return "stay";
+    const trip = median(this.#trips);
+    if (this.#before !== undefined && trip > this.#before * GAIN) {
+      this.#rest = this.#patience;
+      this.#patience = Math.min(2 * this.#patience, PATIENCE.most);
+      this.#begin(undefined);
+      return "shrink";
+    }
+    if (this.#before !== undefined) this.#patience = PATIENCE.first;
+    this.#begin(trip);
+    return "grow";
+  }
+
+  /** What was measured is of another way. */
+  forget(): void {
+    this.#grant = undefined;
+    this.#rest = 0;
+    this.#patience = PATIENCE.first;
+    this.#begin(undefined);
+  }
+
+  #begin(before: number | undefined): void {
+    this.#before = before;
+    this.#trips = [];
+  }
+}
