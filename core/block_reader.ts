@@ -9,6 +9,8 @@ import type { DirectStream, Stream } from "./transport.ts";
  * holds little: most streams at rest have a message or a keystroke now and then.
  */
 const LEAST = 1024;
+/** The same of a stream that is waited for, maybe for as long as its session lasts. */
+const AT_REST = 256;
 /** How much more the next read takes when one was full. */
 const GROWTH = 8;
 /** Reads that would have fitted into the least, after which the memory is that small again. */
@@ -69,10 +71,19 @@ export class BlockReader {
     return await untilAborted(this.#pending, signal, "wait for bytes") !== null;
   }
 
+  /**
+   * Settles when there is something to read, or nothing more: how it went is for the next read to say.
+   * For a stream that waits for long: it is one promise, where a read is several, and little memory.
+   */
+  arrival(): Promise<unknown> {
+    if (this.#first) return Promise.resolve();
+    this.#shrink(AT_REST);
+    return this.#pending ??= this.#source.read(this.#size);
+  }
+
   /** Has the next read take the least again: what comes after this may be long in coming. */
   rest(): void {
-    this.#smallReads = 0;
-    this.#size = LEAST;
+    this.#shrink(LEAST);
   }
 
   /** Tells the writer that nothing more will be read. Never rejects. */
@@ -90,6 +101,11 @@ export class BlockReader {
     if (length === this.#size) this.#size = Math.min(this.#size * GROWTH, BLOCK);
     this.#smallReads = length <= LEAST ? this.#smallReads + 1 : 0;
     if (this.#smallReads >= PATIENCE) this.rest();
+  }
+
+  #shrink(size: number): void {
+    this.#smallReads = 0;
+    this.#size = size;
   }
 }
 

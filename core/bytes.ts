@@ -69,6 +69,13 @@ export class ByteReader {
     this.#blocks.rest();
   }
 
+  /** {@linkcode BlockReader.arrival}. */
+  arrival(): Promise<unknown> {
+    if (this.#chunk.length > 0) return Promise.resolve();
+    this.#chunk = EMPTY; // The end of a block holds all of it.
+    return this.#blocks.arrival();
+  }
+
   /** {@linkcode BlockReader.ready}. */
   async ready(signal: AbortSignal): Promise<boolean> {
     return this.#chunk.length > 0 || await this.#blocks.ready(signal);

@@ -11,7 +11,7 @@ import { joinSubject, newNonce, verifyProof } from "../identity/proof.ts";
 import { MAX_GREETING } from "../message.ts";
 import { toRefusal } from "../refusal.ts";
 import type { Store } from "../store.ts";
-import { CloseCode, closeInfo, type Session, type Stream } from "../transport.ts";
+import { CloseCode, closeInfo, type Session } from "../transport.ts";
 import type { Access } from "./access.ts";
 import type { Guest } from "./door.ts";
 import { EarlyStreams } from "./early_streams.ts";
@@ -48,7 +48,7 @@ export interface Admitted {
   readonly instance: string;
   readonly control: MessageStream;
   /** What they open. */
-  readonly streams: AsyncIterable<Stream>;
+  readonly streams: Pick<EarlyStreams, "forEach">;
   /** As it was shown, or issued just now. */
   readonly credential: string;
   /** A device's. */

@@ -4,7 +4,7 @@ import { TunnelError } from "../errors.ts";
 import type { Session, Stream } from "../transport.ts";
 
 /** Watches a session from its beginning; it owns `session.incoming`. */
-export class EarlyStreams implements AsyncIterable<Stream> {
+export class EarlyStreams {
   /** Rejects when a stream comes before {@linkcode EarlyStreams.allow}. */
   readonly violated: Promise<never>;
   readonly #reader: ReadableStreamDefaultReader<Stream>;
@@ -35,12 +35,15 @@ export class EarlyStreams implements AsyncIterable<Stream> {
     this.#isAllowed = true;
   }
 
-  /** What the peer has opened, until the session ends. Rejects when that was lost. */
-  async *[Symbol.asyncIterator](): AsyncIterator<Stream> {
+  /**
+   * Hands over what the peer has opened and opens, until the session ends. It does not wait for
+   * `take`, which must not throw. Rejects when the session was lost.
+   */
+  async forEach(take: (stream: Stream) => void): Promise<void> {
     for (;;) {
       const { value, done } = await this.#next;
       if (done) return;
-      yield value;
+      take(value);
       this.#next = this.#reader.read();
     }
   }

@@ -138,7 +138,7 @@ export class Host {
       await Promise.all([
         session.closed,
         this.#requests(tenure, admitted),
-        turnAway(admitted.streams, limits.dialTimeout),
+        admitted.streams.forEach((stream) => turnAway(stream, limits.dialTimeout)),
       ]);
     } finally {
       if (registry.remove(entry)) seen();
@@ -160,21 +160,19 @@ export class Host {
       stop.removeEventListener("abort", cut);
       gone.abort(left());
     });
-    const dials = async () => {
-      for await (const stream of admitted.streams) {
-        opened.add();
-        handleDial(stream, {
-          ...{ operator, registry, store, log, access, audit, metrics },
-          from: session.remote.hostname,
-          timeout: limits.dialTimeout,
-          connections: limits.dialConnections,
-          approvalTimeout: limits.approvalTimeout,
-          signal: gone.signal,
-          place: (device) => presences.count(device, members.dial(operator, device)),
-        });
-      }
-    };
-    await Promise.all([session.closed, this.#requests(tenure, admitted), dials()]);
+    const dials = admitted.streams.forEach((stream) => {
+      opened.add();
+      handleDial(stream, {
+        ...{ operator, registry, store, log, access, audit, metrics },
+        from: session.remote.hostname,
+        timeout: limits.dialTimeout,
+        connections: limits.dialConnections,
+        approvalTimeout: limits.approvalTimeout,
+        signal: gone.signal,
+        place: (device) => presences.count(device, members.dial(operator, device)),
+      });
+    });
+    await Promise.all([session.closed, this.#requests(tenure, admitted), dials]);
   }
 
   #requests(tenure: Tenure, { control, member }: Admitted): Promise<void> {

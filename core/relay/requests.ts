@@ -62,6 +62,7 @@ export async function serveRequests(
   let waiting = 0;
   try {
     for (;;) {
+      await control.arrival();
       const request = await control.receiveOrEnd(Request, { action: "serve the control stream" });
       if (request === null) return;
       const replying = answerWithinRate(request, context, over, watching)

@@ -6,12 +6,12 @@ import { TunnelError } from "../errors.ts";
 import { toRefusal } from "../refusal.ts";
 import type { Stream } from "../transport.ts";
 
-/** Refuses each stream. Settles with the iteration, which ends as the session does. */
-export async function turnAway(streams: AsyncIterable<Stream>, timeout: number): Promise<void> {
-  for await (const stream of streams) refuse(stream, timeout);
-}
-
-async function refuse(stream: Stream, timeout: number): Promise<void> {
+/**
+ * Refuses a stream. Never rejects.
+ *
+ * @param timeout milliseconds in which it is to be read
+ */
+export async function turnAway(stream: Stream, timeout: number): Promise<void> {
   const action = "dial as a device";
   const messages = new MessageStream(stream);
   const error = new TunnelError("refused", {
