@@ -23,7 +23,7 @@ import {
 import { bindError, handshakeError, portOf, staggered } from "./address.ts";
 import { Wishes } from "./congestion/answers.ts";
 import { Control, FIRST, type Successor } from "./congestion/watch.ts";
-import { widenReceiveBuffer } from "./receive_buffer.ts";
+import { withRoom } from "./receive_buffer.ts";
 
 /** Milliseconds until there is a session, each way. */
 const HANDSHAKE_TIMEOUT = 10_000;
@@ -107,11 +107,9 @@ async function dial(
   protocol: QuicProtocol,
   { url, address, hostname, caCerts, signal, limits, how }: Dial,
 ): Promise<Session> {
-  const endpoint = new Deno.QuicEndpoint({
-    hostname: address.includes(":") ? "::" : "0.0.0.0",
-    port: 0,
-  });
-  widenReceiveBuffer(endpoint.addr.port);
+  const { socket: endpoint } = withRoom(() =>
+    new Deno.QuicEndpoint({ hostname: address.includes(":") ? "::" : "0.0.0.0", port: 0 })
+  );
   // Closing the endpoint is the one thing that ends a handshake at once.
   const cancel = () => endpoint.close();
   signal.addEventListener("abort", cancel, { once: true });
@@ -168,14 +166,13 @@ class QuicListener implements Listener {
     this.#protocols = protocols;
     this.#options = transportOptions(protocols, limits);
     try {
-      this.#endpoint = new Deno.QuicEndpoint({ hostname, port });
+      this.#endpoint = withRoom(() => new Deno.QuicEndpoint({ hostname, port })).socket;
     } catch (cause) {
       throw bindError(cause, "UDP", hostname, port);
     }
     this.renew({ cert, key });
     const addr = this.#endpoint.addr;
     this.address = { hostname: addr.hostname, port: addr.port };
-    widenReceiveBuffer(addr.port);
   }
 
   /** One more connection may still get the certificate of before: the one that is waited for. */

@@ -12,37 +12,50 @@ export const WANTED = 512 * 1024;
 const [AF_INET, AF_INET6, SOCK_DGRAM] = [2, 10, 2];
 const [SOL_SOCKET, SO_TYPE, SO_RCVBUF, SO_RCVBUFFORCE] = [1, 3, 8, 33];
 
+/** Descriptors behind the lowest free one that are looked at: another thread may take some meanwhile. */
+const NEARBY = 8;
+
 const SYMBOLS = {
+  dup: { parameters: ["i32"], result: "i32" },
+  close: { parameters: ["i32"], result: "i32" },
   getsockname: { parameters: ["i32", "buffer", "buffer"], result: "i32" },
   getsockopt: { parameters: ["i32", "i32", "i32", "buffer", "buffer"], result: "i32" },
   setsockopt: { parameters: ["i32", "i32", "i32", "buffer", "u32"], result: "i32" },
 } as const;
 
-/**
- * Widens the receive buffer of this process's UDP socket on a port, as far as the system lets it:
- * beyond `net.core.rmem_max` only with CAP_NET_ADMIN.
- *
- * @returns the bytes that it has now, as asked for and not as Linux counts; undefined where that
- * cannot be had: on another system, or without the permission, for which it does not ask
- */
-export function widenReceiveBuffer(port: number): number | undefined {
-  const libc = open();
-  const fd = libc && find(libc, port);
-  if (fd === undefined) return undefined;
-  const before = read(libc!, fd, SO_RCVBUF);
-  // What a person has set higher for the whole machine is left as it is.
-  if (before < 2 * WANTED && !write(libc!, fd, SO_RCVBUFFORCE)) write(libc!, fd, SO_RCVBUF);
-  return read(libc!, fd, SO_RCVBUF) / 2;
+/** A socket with the bytes of datagrams that it keeps, as asked for and not as Linux counts them. */
+export interface Roomy<T> {
+  readonly socket: T;
+  /** Undefined where that cannot be had: on another system, or without the permission. */
+  readonly room: number | undefined;
 }
 
-/** What the sockets of this process can have; as {@linkcode widenReceiveBuffer}, of one made for it. */
-export function probeReceiveBuffer(): number | undefined {
-  const socket = Deno.listenDatagram({ transport: "udp", hostname: "127.0.0.1", port: 0 });
-  try {
-    return widenReceiveBuffer((socket.addr as Deno.NetAddr).port);
-  } finally {
-    socket.close();
+/**
+ * Opens a UDP socket and widens its receive buffer as far as the system lets it: beyond
+ * `net.core.rmem_max` only with CAP_NET_ADMIN. Nobody is asked for a permission.
+ *
+ * @param open opens one, and nothing else
+ * @throws what `open` throws
+ */
+export function withRoom<T extends { readonly addr: Deno.Addr }>(open: () => T): Roomy<T> {
+  const libc = library();
+  const first = libc && lowestFree(libc);
+  const socket = open();
+  if (!libc || first === undefined) return { socket, room: undefined };
+  const { port } = socket.addr as Deno.NetAddr;
+  for (let fd = first; fd < first + NEARBY; fd++) {
+    if (isUdp(libc, fd, port)) return { socket, room: widen(libc, fd) };
   }
+  return { socket, room: undefined };
+}
+
+/** What the sockets of this process can have; of one made for it. */
+export function probeReceiveBuffer(): number | undefined {
+  const { socket, room } = withRoom(() =>
+    Deno.listenDatagram({ transport: "udp", hostname: "127.0.0.1", port: 0 })
+  );
+  socket.close();
+  return room;
 }
 
 type Libc = Deno.DynamicLibrary<typeof SYMBOLS>["symbols"];
@@ -50,45 +63,45 @@ type Libc = Deno.DynamicLibrary<typeof SYMBOLS>["symbols"];
 /** Null where there is none to be had. */
 let opened: Libc | null | undefined;
 
-function open(): Libc | undefined {
+function library(): Libc | undefined {
   if (opened === undefined) opened = load() ?? null;
   return opened ?? undefined;
 }
 
 function load(): Libc | undefined {
   if (Deno.build.os !== "linux") return undefined;
-  const granted = (name: "ffi" | "read") =>
-    Deno.permissions.querySync({ name }).state === "granted";
-  if (!granted("ffi") || !granted("read")) return undefined;
+  if (Deno.permissions.querySync({ name: "ffi" }).state !== "granted") return undefined;
   try {
     return Deno.dlopen("libc.so.6", SYMBOLS).symbols;
   } catch {
-    return undefined; // Another C library: the socket stays as it came.
+    return undefined; // Another C library: sockets stay as they come.
   }
 }
 
-/** The descriptor of the UDP socket on this port. */
-function find(libc: Libc, port: number): number | undefined {
+/** The descriptor that the next one to be opened will have. */
+function lowestFree(libc: Libc): number | undefined {
+  const fd = libc.dup(0);
+  if (fd < 0) return undefined;
+  libc.close(fd);
+  return fd;
+}
+
+/** Whether a descriptor is the UDP socket on this port. */
+function isUdp(libc: Libc, fd: number, port: number): boolean {
   const address = new Uint8Array(128); // sockaddr_storage
   const view = new DataView(address.buffer);
-  const length = new Uint32Array(1);
-  for (const fd of descriptors()) {
-    address.fill(0);
-    length[0] = address.length;
-    if (libc.getsockname(fd, address, bytesOf(length)) !== 0) continue;
-    const family = view.getUint16(0, true);
-    if (family !== AF_INET && family !== AF_INET6 || view.getUint16(2) !== port) continue;
-    if (read(libc, fd, SO_TYPE) === SOCK_DGRAM) return fd;
-  }
+  const length = Uint32Array.of(address.length);
+  if (libc.getsockname(fd, address, bytesOf(length)) !== 0) return false;
+  const family = view.getUint16(0, true);
+  if (family !== AF_INET && family !== AF_INET6 || view.getUint16(2) !== port) return false;
+  return read(libc, fd, SO_TYPE) === SOCK_DGRAM;
 }
 
-/** Of this process; none where that cannot be seen. */
-function descriptors(): number[] {
-  try {
-    return Array.from(Deno.readDirSync("/proc/self/fd"), ({ name }) => Number(name));
-  } catch {
-    return []; // No /proc: the socket stays as it came.
-  }
+/** The bytes that it has now. What a person has set higher for the whole machine is left as it is. */
+function widen(libc: Libc, fd: number): number {
+  const before = read(libc, fd, SO_RCVBUF);
+  if (before < 2 * WANTED && !write(libc, fd, SO_RCVBUFFORCE)) write(libc, fd, SO_RCVBUF);
+  return read(libc, fd, SO_RCVBUF) / 2;
 }
 
 /** An option's value; 0 where it cannot be read. */

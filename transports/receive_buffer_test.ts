@@ -1,7 +1,7 @@
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { bounded } from "../tests/bounded.ts";
-import { probeReceiveBuffer, WANTED, widenReceiveBuffer } from "./receive_buffer.ts";
+import { probeReceiveBuffer, WANTED, withRoom } from "./receive_buffer.ts";
 
 const test = suite("receive buffer");
 const isLinux = Deno.build.os === "linux";
@@ -11,24 +11,47 @@ async function most(): Promise<number> {
   return Number(await Deno.readTextFile("/proc/sys/net/core/rmem_max"));
 }
 
-test("a QUIC endpoint can be given what the system lets it have", async () => {
+const quicEndpoint = () => new Deno.QuicEndpoint({ hostname: "127.0.0.1", port: 0 });
+const datagrams = (port: number) =>
+  Deno.listenDatagram({ transport: "udp", hostname: "127.0.0.1", port });
+
+test("a QUIC endpoint has what the system lets it have, however many there are", async () => {
   if (!isLinux) return;
-  const endpoint = new Deno.QuicEndpoint({ hostname: "127.0.0.1", port: 0 });
-  const room = widenReceiveBuffer(endpoint.addr.port);
-  assert.ok(room! >= Math.min(WANTED, await most()), `${room} bytes`);
-  assert.is(widenReceiveBuffer(endpoint.addr.port), room);
-  assert.is(probeReceiveBuffer(), room);
-  endpoint.close();
+  const least = Math.min(WANTED, await most());
+  const all = Array.from({ length: 50 }, () => withRoom(quicEndpoint));
+  for (const { room } of all) assert.ok(room! >= least, `${room} bytes`);
+  assert.is(probeReceiveBuffer(), all[0]!.room);
+  for (const { socket } of all) socket.close();
 });
 
-test("the socket is told from one of TCP on the same port, and from none", () => {
+test("descriptors that were free in between, and TCP on the same port, make no difference", () => {
   if (!isLinux) return;
-  using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-  const { port } = listener.addr as Deno.NetAddr;
-  assert.is(widenReceiveBuffer(port), undefined);
-  const socket = Deno.listenDatagram({ transport: "udp", hostname: "127.0.0.1", port });
-  assert.ok(widenReceiveBuffer(port)! > 0);
+  const files = Array.from({ length: 20 }, () => Deno.openSync("/dev/null"));
+  const listeners = [1, 2, 3].map(() => Deno.listen({ hostname: "127.0.0.1", port: 0 }));
+  for (const file of files) file.close();
+  for (const listener of listeners) {
+    const { port } = listener.addr as Deno.NetAddr;
+    const { socket, room } = withRoom(() => datagrams(port));
+    assert.ok(room! > 0);
+    socket.close();
+    listener.close();
+  }
+});
+
+test("another thread's descriptors may come in between", () => {
+  if (!isLinux) return;
+  const meanwhile: Deno.FsFile[] = [];
+  const { socket, room } = withRoom(() => {
+    for (let i = 0; i < 3; i++) meanwhile.push(Deno.openSync("/dev/null"));
+    return datagrams(0);
+  });
+  assert.ok(room! > 0);
   socket.close();
+  for (const file of meanwhile) file.close();
+});
+
+test("a failure to open is the caller's", () => {
+  assert.throws(() => withRoom(() => datagrams(-1)));
 });
 
 test("without permission it stays as it is, and nobody is asked", async () => {
