@@ -13,6 +13,9 @@ const LEAST_ROOM = 1024;
 /** Bytes up to which a message may be held back for an acknowledgement. */
 const SMALL = 8 * 1024;
 
+/** Bytes of a message without data: a quiet session's. */
+const BRIEF = 2 * LEAST_ROOM;
+
 const SPARE_BUFFERS = 8;
 const spares: ArrayBuffer[] = [];
 
@@ -24,12 +27,19 @@ export class Batch {
   readonly #bytes: Uint8Array<ArrayBuffer>;
   readonly #view: DataView;
   readonly #start: number;
+  readonly #most: number;
   #end: number;
 
-  constructor(headroom: number) {
-    const size = headroom + MAX_MESSAGE;
-    const spare = spares.pop();
-    const buffer = spare && spare.byteLength >= size ? spare : new ArrayBuffer(size);
+  /**
+   * @param headroom bytes in front of the message
+   * @param size "brief" has no room for data; a hundred sessions at rest that speak at one moment would
+   * take 13 MB otherwise
+   */
+  constructor(headroom: number, size: "full" | "brief" = "full") {
+    this.#most = size === "full" ? MAX_MESSAGE : BRIEF;
+    const buffer = size === "full"
+      ? takeBuffer(headroom + MAX_MESSAGE)
+      : new ArrayBuffer(headroom + BRIEF);
     this.#bytes = new Uint8Array(buffer);
     this.#view = new DataView(buffer);
     this.#start = this.#end = headroom;
@@ -46,12 +56,16 @@ export class Batch {
 
   /** Bytes of data that still fit, in a frame of their own and with a PING behind it. */
   get room(): number {
-    return MAX_MESSAGE - CONTROL_SIZE - HEADER_SIZE - this.length;
+    return this.#most - CONTROL_SIZE - HEADER_SIZE - this.length;
   }
 
   /** True when nothing more should be added. */
   get full(): boolean {
     return this.room < LEAST_ROOM;
+  }
+
+  get isBrief(): boolean {
+    return this.#most < MAX_MESSAGE;
   }
 
   get small(): boolean {
@@ -68,7 +82,7 @@ export class Batch {
   }
 
   release(): void {
-    if (spares.length < SPARE_BUFFERS) spares.push(this.#bytes.buffer);
+    if (!this.isBrief && spares.length < SPARE_BUFFERS) spares.push(this.#bytes.buffer);
   }
 
   settings({ streams, window, idleTimeout, restTimeout }: Settings): void {
@@ -108,6 +122,11 @@ export class Batch {
     this.#view.setUint32(this.#end, value);
     this.#end += 4;
   }
+}
+
+function takeBuffer(size: number): ArrayBuffer {
+  const spare = spares.pop();
+  return spare && spare.byteLength >= size ? spare : new ArrayBuffer(size);
 }
 
 /** The text as UTF-8, cut in front of the character that does not fit. */

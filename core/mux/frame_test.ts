@@ -45,6 +45,16 @@ test("Batch lays frames out as the format says", () => {
   ]);
 });
 
+test("a message without data is made in little memory, and holds what a session at rest says", () => {
+  const batch = new Batch(16, "brief");
+  assert.ok(batch.message.buffer.byteLength < 4_096);
+  batch.control(FrameType.ping, 0, 7);
+  batch.control(FrameType.pong, 0, 8);
+  assert.not(batch.full);
+  batch.release();
+  assert.ok(new Batch(16).message.buffer.byteLength > 100_000);
+});
+
 test("a reason is cut to 120 bytes, in front of a character", () => {
   const batch = new Batch(0);
   batch.close(0, "x".repeat(119) + "é and more");

@@ -86,9 +86,12 @@ export class Writer {
   async #run(): Promise<void> {
     // What is said in the same turn goes out in the same message.
     await null;
-    const batch = new Batch(this.#socket.headroom);
+    let batch = this.#newBatch();
     try {
-      while (this.#fill(batch)) {
+      for (;;) {
+        // Data may have come while something brief was sent.
+        if (batch.isBrief && this.#ready.size > 0) batch = this.#newBatch();
+        if (!this.#fill(batch)) break;
         await this.#socket.send(batch.message);
         batch.clear();
       }
@@ -100,6 +103,10 @@ export class Writer {
       this.#closing?.left.reject(cause);
       this.#onLost(cause);
     }
+  }
+
+  #newBatch(): Batch {
+    return new Batch(this.#socket.headroom, this.#ready.size > 0 ? "full" : "brief");
   }
 
   /** False when there is nothing to send. */
