@@ -182,6 +182,27 @@ test("the shorter of both idle timeouts holds for both", async () => {
   assert.ok(error instanceof TunnelError && error.code === "reset", String(error));
 });
 
+test("sessions that speak at one moment, and have no data, take little memory for it", async () => {
+  const all = Array.from({ length: 20 }, () => sessions());
+  await Promise.all(all.map(async ({ client }) => await client.openStream())); // Both have greeted.
+  const { ArrayBuffer } = globalThis;
+  let largest = 0;
+  globalThis.ArrayBuffer = class extends ArrayBuffer {
+    constructor(...args: [number]) {
+      super(...args);
+      largest = Math.max(largest, args[0]);
+    }
+  } as typeof ArrayBuffer;
+  try {
+    for (const { client } of all) client.close();
+    await bounded("the ends", Promise.all(all.map(({ client }) => client.closed)));
+  } finally {
+    globalThis.ArrayBuffer = ArrayBuffer;
+  }
+  assert.ok(largest > 0 && largest < 8_192, `${largest} bytes in one piece`);
+  await Promise.all(all.map(({ end }) => end()));
+});
+
 test("close is over in a few seconds when the peer does not read", async () => {
   const { client, far, end } = sessions();
   far.pause();
