@@ -122,7 +122,8 @@ export interface Limits {
   idleTimeout: number;
   /**
    * How many times as long both are while no stream but the first is open, where the transport can
-   * tell (QUIC cannot); at least 1, default 1.
+   * tell (QUIC cannot); at least 1, default 1. Above 1 an end at rest asks within two thirds of that
+   * timeout.
    */
   atRest: number;
 }
@@ -145,7 +146,7 @@ export const RELAY_LIMITS: Readonly<Limits> = {
   streams: 100,
   keepAlive: 6_500,
   idleTimeout: 9_000,
-  atRest: 2,
+  atRest: 3,
 };
 
 /** A device's, instead: its relay keeps it alive. */

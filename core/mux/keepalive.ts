@@ -19,7 +19,11 @@ export interface KeepaliveOptions {
   dead(silence: number): void;
 }
 
-/** One timer for both; receiving costs a look at the clock and nothing else. */
+/**
+ * One timer for both; receiving costs a look at the clock and nothing else. At rest the timer is one
+ * of a constant time, started anew: thousands that are each made for their own time would be most of
+ * what a relay's garbage collector has to do.
+ */
 export class Keepalive {
   readonly #options: KeepaliveOptions;
   /** Milliseconds, in use and at rest. */
@@ -27,7 +31,10 @@ export class Keepalive {
   #isResting: boolean;
   #receivedAt = performance.now();
   #dueAt = 0;
+  #wait = 0;
   #timer: ReturnType<typeof setTimeout> | undefined;
+  /** At rest: whether the round before this one asked. */
+  #asked = false;
 
   constructor(options: KeepaliveOptions) {
     const { idleTimeout, atRest } = options;
@@ -44,7 +51,7 @@ export class Keepalive {
   limit(inUse: number, atRest: number): void {
     this.#idle.inUse = Math.max(LEAST_IDLE, Math.min(this.#idle.inUse, inUse));
     this.#idle.atRest = Math.max(LEAST_IDLE, Math.min(this.#idle.atRest, atRest));
-    this.#arm(this.#period);
+    this.#arm(this.#round);
   }
 
   /** Whether the session is at rest from now on; it is at first, where that makes a difference. */
@@ -77,9 +84,16 @@ export class Keepalive {
     return this.#isResting ? this.#idle.atRest : this.#idle.inUse;
   }
 
+  /** Milliseconds from sign to sign: always a third or more of the limit is left for an answer. */
   get #period(): number {
     const { keepAlive, atRest } = this.#options;
-    return Math.min(keepAlive * (this.#isResting ? atRest : 1), this.#limit * 3 / 4);
+    if (this.#isResting) return Math.min(keepAlive * atRest, this.#limit * 2 / 3);
+    return Math.min(keepAlive, this.#limit * 3 / 4);
+  }
+
+  /** Milliseconds from look to look: at rest it is asked at every second one. */
+  get #round(): number {
+    return this.#isResting && !this.#leaves ? this.#period / 2 : this.#period;
   }
 
   /** Whether the peer is to see to signs. An end in use asks where the peer may rest already. */
@@ -89,10 +103,12 @@ export class Keepalive {
   }
 
   #arm(ms: number): void {
-    clearTimeout(this.#timer);
-    if (ms === Infinity) return;
-    const wait = Math.min(Math.max(1, ms), MAX_TIMER);
+    if (ms === Infinity) return this.stop();
+    const wait = Math.min(Math.max(1, Math.ceil(ms)), MAX_TIMER);
     this.#dueAt = performance.now() + wait;
+    if (wait === this.#wait && startAnew(this.#timer)) return;
+    clearTimeout(this.#timer);
+    this.#wait = wait;
     this.#timer = setTimeout(() => this.#tick(), wait);
   }
 
@@ -104,12 +120,26 @@ export class Keepalive {
     const late = now - this.#dueAt > limit / 4;
     if (late) this.#receivedAt = Math.max(this.#receivedAt, now - limit + this.#period);
     const silence = now - this.#receivedAt;
-    if (silence >= limit) return this.#options.dead(silence);
+    const rests = this.#isResting && !this.#leaves;
+    // What came a moment after the look before it must not get it a whole look more.
+    if (silence >= limit - (rests ? this.#round / 4 : 0)) return this.#options.dead(silence);
     const { always, ask } = this.#options;
     if (this.#leaves) return this.#arm(limit - silence);
+    if (rests) {
+      this.#asked = !this.#asked;
+      if (this.#asked) ask();
+      return this.#arm(this.#round);
+    }
     // Silence that is too short yet is looked at when it is long enough, not a whole round later.
     if (!always && silence < this.#period) return this.#arm(this.#period - silence);
     ask();
     this.#arm(Math.min(this.#period, limit - silence));
   }
+}
+
+/** Has a timer wait its time again, where the runtime can: false where it cannot. */
+function startAnew(timer: unknown): boolean {
+  const isNodes = typeof timer === "object" && timer !== null && "refresh" in timer;
+  if (isNodes) (timer as { refresh(): void }).refresh();
+  return isNodes;
 }

@@ -85,6 +85,27 @@ test("at rest a peer is asked as much more seldom, and has as much longer", asyn
   assert.ok(silence >= 200, `dead after ${silence} ms`);
 });
 
+test("at rest one timer serves all rounds, and a peer that answers late lives", async () => {
+  const { setTimeout } = globalThis;
+  let timers = 0;
+  const spy = (work: () => void, ms: number) => {
+    if (ms < 1_000) timers++; // The bound of the test is longer.
+    return setTimeout(work, ms);
+  };
+  globalThis.setTimeout = spy as typeof setTimeout;
+  try {
+    const options = { keepAlive: 30, idleTimeout: 60, atRest: 2, always: false };
+    const { asked } = await untilDead(options, (keepalive, asked) => {
+      // Behind a look, which then sees the silence before it too.
+      if (asked <= 4) setTimeout(() => keepalive.received(), 35);
+    });
+    assert.ok(asked > 4, `asked ${asked} times`);
+    assert.is(timers, 1);
+  } finally {
+    globalThis.setTimeout = setTimeout;
+  }
+});
+
 test("a peer that rests again has its time again", async () => {
   const options = { keepAlive: Infinity, idleTimeout: 50, atRest: 4, always: false };
   const { silence } = await untilDead(options, (keepalive) => keepalive.rest(true), "in use");

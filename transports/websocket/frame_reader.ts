@@ -30,6 +30,8 @@ export class FrameReader {
   #buffer: Uint8Array;
   #start = 0;
   #end: number;
+  /** Bytes of the frame that is not complete yet, as far as they are known. */
+  #needed = MAX_CONTROL;
   /** The fragments of a message so far. */
   #partial: Uint8Array | undefined;
   #partialLength = 0;
@@ -46,22 +48,33 @@ export class FrameReader {
   }
 
   /**
-   * The next message or control frame; null when the connection ends.
+   * The next message or control frame, if all of it has come; else {@linkcode FrameReader.fill} first.
    *
-   * @throws {FrameError} when the peer breaks RFC 6455 or sends too much; what the connection throws
+   * @throws {FrameError} when the peer breaks RFC 6455 or sends too much
    */
-  async next(): Promise<ReceivedFrame | null> {
+  take(): ReceivedFrame | undefined {
     for (;;) {
       const header = parseHeader(this.#buffer.subarray(this.#start, this.#end));
       if (header) this.#check(header);
-      const needed = header ? header.size + header.length : MAX_CONTROL;
-      if (header && this.#end - this.#start >= needed) {
-        const frame = this.#take(header);
-        if (frame) return frame;
-      } else if (!await this.#fill(needed)) {
-        return null;
-      }
+      this.#needed = header ? header.size + header.length : MAX_CONTROL;
+      if (!header || this.#end - this.#start < this.#needed) return undefined;
+      const frame = this.#consume(header);
+      if (frame) return frame;
     }
+  }
+
+  /**
+   * Reads more; false at the end. Most of what waits on a relay waits here, so it is one promise and
+   * no suspended function.
+   *
+   * @throws what the connection throws
+   */
+  fill(): Promise<boolean> {
+    this.#makeRoom(this.#needed);
+    return this.#conn.read(this.#buffer.subarray(this.#end)).then((count) => {
+      this.#end += count ?? 0;
+      return count !== null;
+    });
   }
 
   /** What depends on the state of the connection; the rest is `parseHeader`'s. */
@@ -89,7 +102,7 @@ export class FrameReader {
   }
 
   /** Consumes a frame that is complete in the buffer; undefined for a fragment. */
-  #take({ final, opcode, masked, size, length }: FrameHeader): ReceivedFrame | undefined {
+  #consume({ final, opcode, masked, size, length }: FrameHeader): ReceivedFrame | undefined {
     const start = this.#start + size;
     const payload = this.#buffer.subarray(start, start + length);
     if (masked) mask(payload, this.#buffer.subarray(start - 4, start));
@@ -117,15 +130,7 @@ export class FrameReader {
     this.#partialLength = length;
   }
 
-  /** Reads more, with room for a frame of `needed` bytes; false at the end. */
-  async #fill(needed: number): Promise<boolean> {
-    this.#makeRoom(needed);
-    const count = await this.#conn.read(this.#buffer.subarray(this.#end));
-    if (count === null) return false;
-    this.#end += count;
-    return true;
-  }
-
+  /** Keeps what is held, and has room for a frame of `needed` bytes. */
   #makeRoom(needed: number): void {
     const held = this.#buffer.subarray(this.#start, this.#end);
     const size = this.#sizeFor(needed);

@@ -82,8 +82,11 @@ export class WebSocketConnection implements MessageSocket {
   async receive(): Promise<Uint8Array | null> {
     try {
       for (;;) {
-        const frame = await this.#reader.next();
-        if (!frame) break;
+        const frame = this.#reader.take();
+        if (!frame) {
+          if (await this.#reader.fill()) continue;
+          break;
+        }
         if (frame.opcode === Opcode.binary) return frame.payload;
         if (frame.opcode === Opcode.ping) this.#answer(frame.payload);
         if (frame.opcode === Opcode.close) return await this.#closedByPeer(frame.payload);

@@ -79,7 +79,7 @@ class NodeConn implements ServerConn {
   #buffered = 0;
   #over = false;
   #error: Error | undefined;
-  #wake = () => {};
+  #reading: Reading | undefined;
 
   constructor(raw: Socket, context: SecureContext) {
     this.remote = { hostname: raw.remoteAddress ?? "", port: raw.remotePort ?? 0 };
@@ -109,27 +109,11 @@ class NodeConn implements ServerConn {
     });
   }
 
-  async read(target: Uint8Array): Promise<number | null> {
-    while (this.#chunks.length === 0) {
-      if (this.#error) throw this.#error;
-      if (this.#over) return null;
-      await new Promise<void>((resolve) => this.#wake = resolve);
-    }
-    let filled = 0;
-    for (let chunk; filled < target.length && (chunk = this.#chunks[0]);) {
-      const part = chunk.subarray(0, target.length - filled);
-      target.set(part, filled);
-      filled += part.length;
-      if (part.length < chunk.length) {
-        this.#chunks[0] = chunk.subarray(part.length);
-      } else {
-        this.#chunks.shift();
-        freeNow(chunk);
-      }
-    }
-    this.#buffered -= filled;
-    if (this.#buffered < READ_AHEAD && this.#socket!.isPaused()) this.#socket!.resume();
-    return filled;
+  read(target: Uint8Array): Promise<number | null> {
+    return new Promise((resolve, reject) => {
+      this.#reading = { target, resolve, reject };
+      this.#serve();
+    });
   }
 
   write(bytes: Uint8Array): Promise<number> {
@@ -152,12 +136,46 @@ class NodeConn implements ServerConn {
     this.#chunks.push(chunk);
     this.#buffered += chunk.length;
     if (this.#buffered >= READ_AHEAD) this.#socket!.pause();
-    this.#wake();
+    this.#serve();
   }
 
   #end(error?: Error): void {
     this.#over = true;
     this.#error ??= error;
-    this.#wake();
+    this.#serve();
   }
+
+  /** Answers the read under way, once there is something to say. */
+  #serve(): void {
+    const reading = this.#reading;
+    if (!reading || (this.#chunks.length === 0 && !this.#over)) return;
+    this.#reading = undefined;
+    if (this.#chunks.length > 0) reading.resolve(this.#take(reading.target));
+    else if (this.#error) reading.reject(this.#error);
+    else reading.resolve(null);
+  }
+
+  #take(target: Uint8Array): number {
+    let filled = 0;
+    for (let chunk; filled < target.length && (chunk = this.#chunks[0]);) {
+      const part = chunk.subarray(0, target.length - filled);
+      target.set(part, filled);
+      filled += part.length;
+      if (part.length < chunk.length) {
+        this.#chunks[0] = chunk.subarray(part.length);
+      } else {
+        this.#chunks.shift();
+        freeNow(chunk);
+      }
+    }
+    this.#buffered -= filled;
+    if (this.#buffered < READ_AHEAD && this.#socket!.isPaused()) this.#socket!.resume();
+    return filled;
+  }
+}
+
+interface Reading {
+  readonly target: Uint8Array;
+  resolve(count: number | null): void;
+  reject(cause: Error): void;
 }

@@ -3,7 +3,7 @@
 import { concat } from "../../../core/bytes.ts";
 import { decodeClose, encodeClose } from "../../../transports/websocket/close_frame.ts";
 import { encodeFrame, FrameError, mask, Opcode } from "../../../transports/websocket/frame.ts";
-import { FrameReader } from "../../../transports/websocket/frame_reader.ts";
+import { FrameReader, type ReceivedFrame } from "../../../transports/websocket/frame_reader.ts";
 import {
   acceptFor,
   answerRequest,
@@ -112,7 +112,7 @@ const frames: Target = {
     using allocations = new Allocations();
     const reader = new FrameReader(connOf(input), { masked: true, maxMessage: MAX_MESSAGE });
     for (let i = 0;; i++) {
-      const result = await attempt(() => reader.next(), ["protocol"]);
+      const result = await attempt(() => next(reader), ["protocol"]);
       const found = "error" in result ? closeCode(result.error) : result.value;
       const wanted = expected[i] ?? null;
       if (typeof found === "number" || found === null) {
@@ -124,6 +124,12 @@ const frames: Target = {
     must(allocations.bytes <= 6 * input.length + ALLOWANCE, `${allocations.bytes} bytes`);
   },
 };
+
+async function next(reader: FrameReader): Promise<ReceivedFrame | null> {
+  let frame;
+  while (!(frame = reader.take())) if (!await reader.fill()) return null;
+  return frame;
+}
 
 function closeCode(error: unknown): number {
   must(error instanceof FrameError, "the peer is not told by which code");
