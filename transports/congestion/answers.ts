@@ -3,8 +3,8 @@
 import { Bucket } from "../../core/bucket.ts";
 import { type Datagrams, decode, Kind } from "./datagram.ts";
 
-/** Datagrams of a member that are answered; a client sends 100 probes a second. */
-const ANSWERS = { perSecond: 150, burst: 300 };
+/** Datagrams of a member that are answered; a client sends 200 probes a second. */
+const ANSWERS = { perSecond: 300, burst: 600 };
 /** Milliseconds for which a wish holds, if nobody comes. */
 const WISH_HOLDS = 2_000;
 

@@ -7,13 +7,17 @@
 /** What the judge has come to. "near": the round trip is so short that losses are soon repaired. */
 export type Verdict = "lossy" | "clean" | "near";
 
-/** Shares of round trips that are lost on a clean and on a lossy way. */
-const CLEAN = 0.000_5;
-const LOSSY = 0.005;
-/** Natural logarithms of the odds at which it is decided: wrongly once in 1,000, and in 100. */
-const DECIDE_LOSSY = Math.log(1_000);
-const DECIDE_CLEAN = -Math.log(100);
-/** Packets that count after which the likelier of the two holds. */
+/**
+ * Shares of round trips that are lost on a lossy way: the largest at {@linkcode NEAR}, less by the
+ * square of the round trip, since what Cubic carries goes by the round trip times the root of the share
+ * (Mathis, Semke, Mahdavi, Ott 1997), and the least that can be told within seconds.
+ */
+const LOSSY = { most: 0.005, least: 0.001 };
+/** As many times less are lost on a clean way. */
+const APART = 10;
+/** Natural logarithm of the odds at which it is decided, either way: wrongly once in 100. */
+const DECIDED = Math.log(100);
+/** Packets that count after which the way is lossy if half of those odds are there, else clean. */
 const MOST = 3_000;
 /** Milliseconds of a round trip below which it does not matter. */
 const NEAR = 10;
@@ -54,7 +58,8 @@ export class LossJudge {
     this.#sent.delete(number);
     this.#note(at - sent.at);
     const isCrowded = this.#isCrowded();
-    if (!isCrowded) this.#count(Math.log((1 - LOSSY) / (1 - CLEAN)));
+    const lossy = this.#lossy;
+    if (!isCrowded) this.#count(Math.log((1 - lossy) / (1 - lossy / APART)));
     for (const [earlier, sent] of this.#sent) {
       if (earlier > number) break;
       // How it was when the packet was missed first, and not when it was given up.
@@ -76,15 +81,20 @@ export class LossJudge {
     // Losses in a row have one cause, such as a moment of darkness.
     const isNext = number === this.#lastLost + 1;
     this.#lastLost = number;
-    if (!crowded && !isNext) this.#count(Math.log(LOSSY / CLEAN));
+    if (!crowded && !isNext) this.#count(Math.log(APART));
   }
 
   #count(odds: number): void {
     this.#odds += odds;
     this.#counted++;
-    if (this.#odds >= DECIDE_LOSSY) this.#verdict ??= "lossy";
-    else if (this.#odds <= DECIDE_CLEAN) this.#verdict ??= "clean";
-    else if (this.#counted >= MOST) this.#verdict ??= this.#odds > 0 ? "lossy" : "clean";
+    if (this.#odds >= DECIDED) this.#verdict ??= "lossy";
+    else if (this.#odds <= -DECIDED) this.#verdict ??= "clean";
+    else if (this.#counted >= MOST) this.#verdict ??= this.#odds > DECIDED / 2 ? "lossy" : "clean";
+  }
+
+  /** The share of lost round trips from which on this way is lossy. */
+  get #lossy(): number {
+    return Math.max(LOSSY.least, LOSSY.most * Math.min(1, (NEAR / this.#least) ** 2));
   }
 
   #isCrowded(): boolean {

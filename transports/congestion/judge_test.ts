@@ -6,7 +6,7 @@ import { LossJudge, type Verdict } from "./judge.ts";
 const test = suite("loss judge");
 
 /** Milliseconds between packets, and of a round trip that nothing delays. */
-const INTERVAL = 10;
+const INTERVAL = 5;
 const ROUND_TRIP = 50;
 /** More packets than any judgement takes. */
 const PLENTY = 20_000;
@@ -22,13 +22,27 @@ interface Way {
 test("packets that are lost at random, once in 50 round trips, make a way lossy", () => {
   const verdicts = judgeMany({ loss: () => 0.02 });
   assert.is(verdicts.filter(({ verdict }) => verdict === "lossy").length, WAYS);
-  // 0.037 of the odds a packet on average, 6.9 to go.
+  // 0.045 of the odds a packet on average, 4.6 to go.
   const packets = verdicts.map(({ packets }) => packets).sort((a, b) => a - b);
   assert.ok(packets[WAYS / 2]! < 400, `${packets[WAYS / 2]} packets`);
 });
 
-test("a way that loses none is clean, after 1,022 packets", () => {
-  assert.equal(judge({ loss: () => 0 }, new Random(1)), { verdict: "clean", packets: 1_025 });
+test("a long way that loses none is clean, after 3,000 packets", () => {
+  assert.equal(judge({ loss: () => 0 }, new Random(1)), { verdict: "clean", packets: 3_009 });
+});
+
+test("a short way that loses none is clean, after 1,020 packets", () => {
+  const way = { loss: () => 0, took: () => 10 };
+  assert.equal(judge(way, new Random(1)), { verdict: "clean", packets: 1_022 });
+});
+
+test("one in 500 round trips makes a long way lossy, one in 1,000 leaves a short one as it is", () => {
+  const share = (loss: number, took: number) =>
+    judgeMany({ loss: () => loss, took: () => took })
+      .filter(({ verdict }) => verdict === "lossy").length / WAYS;
+  const [long, short] = [share(0.002, 150), share(0.001, 10)];
+  assert.ok(long >= 0.75, `lossy: ${long} of the long ways`);
+  assert.ok(short <= 0.2, `lossy: ${short} of the short ways`);
 });
 
 test("a way that loses one in 10,000 is clean, but for one in 20", () => {

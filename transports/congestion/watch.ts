@@ -44,7 +44,7 @@ export interface WatchOptions extends Partial<Successor> {
 /** Bytes a second from which on it matters how a session reacts to loss. */
 const BUSY = 32 * 1024;
 /** Milliseconds between probes. */
-const INTERVAL = 10;
+const INTERVAL = 5;
 /** The most probes until a way is lossy or not, and how many there are to say that it is overdriven. */
 const MOST = 6_000;
 const FEW = 300;

@@ -9,8 +9,10 @@ import { type Clock, type Control, LossWatch } from "./watch.ts";
 
 const test = suite("loss watch");
 
-/** Bytes that a session carries between two probes: five times what counts as busy. */
-const MUCH = 1_640;
+/** Milliseconds between two probes. */
+const INTERVAL = 5;
+/** Bytes that a session carries meanwhile: five times what counts as busy. */
+const MUCH = 820;
 
 test("a session that carries much over a lossy way learns it, and looks no further", async () => {
   const random = new Random(newSeed());
@@ -25,21 +27,21 @@ test("a session that carries much over a lossy way learns it, and looks no furth
 
 test("a session that carries little sends no probe", async () => {
   const way = new Way(() => true);
-  await way.go({ probes: 10_000, carrying: 300 });
+  await way.go({ probes: 10_000, carrying: 150 });
   assert.is(way.sent, 0);
 });
 
 test("a session that carries little again sends no more after a second", async () => {
   const way = new Way(() => false);
   way.watch.carried(32_768);
-  await way.go({ probes: 300, carrying: 0 });
+  await way.go({ probes: 600, carrying: 0 });
   // The first second has what was carried before it.
-  assert.ok(way.sent >= 100 && way.sent <= 200, `${way.sent} probes`);
+  assert.ok(way.sent >= 200 && way.sent <= 400, `${way.sent} probes`);
 });
 
 test("a lossy way is learned from bursts, each too short for it", async () => {
-  // The fourth loss decides.
-  const way = new Way((number) => number % 100 === 99);
+  // The third loss decides.
+  const way = new Way((number) => number % 200 === 199);
   for (let burst = 0; burst < 10; burst++) {
     await way.go({ probes: 50, carrying: MUCH });
     await way.go({ probes: 1_000, carrying: 0 });
@@ -54,9 +56,9 @@ test("a clean way is looked at again after a minute, then after two", async () =
   for (let minute = 0; looks.length < 3; minute++) {
     const before = way.sent;
     way.watch.carried(10_000_000);
-    await way.go({ probes: 2_000, carrying: MUCH });
+    await way.go({ probes: 4_000, carrying: MUCH });
     if (way.sent > before) looks.push(minute);
-    way.time = (minute + 1) * 61_000;
+    way.time = (minute + 1) * 80_000;
   }
   assert.equal(looks, [0, 1, 3]);
   assert.not(way.isOutgrown);
@@ -81,7 +83,7 @@ test("a session with BBR is outgrown when it overdrives the way, and Cubic then 
   way.watch.carried(1_000_000);
   await way.go({ probes: 299, carrying: MUCH });
   assert.not(way.isOutgrown);
-  await way.go({ probes: 101, carrying: MUCH });
+  await way.go({ probes: 201, carrying: MUCH });
   assert.ok(way.isOutgrown);
   assert.equal(await way.watch.successor(), { control: "cubic", rest: 960_000 });
 });
@@ -108,7 +110,7 @@ test("a session with BBR does not take darkness for its own doing", async () => 
 test("a session that is to rest looks at nothing until then", async () => {
   const way = new Way(() => false, "cubic", 10_000);
   way.watch.carried(1_000_000);
-  await way.go({ probes: 900, carrying: MUCH });
+  await way.go({ probes: 1_900, carrying: MUCH });
   assert.is(way.sent, 0);
   await way.go({ probes: 200, carrying: MUCH });
   assert.ok(way.sent > 0);
@@ -150,9 +152,9 @@ test("a relay answers members alone", async () => {
 test("a relay answers so many at once and no more", async () => {
   const conn = new FakeConn();
   const misuse = answer(conn);
-  for (let i = 0; i < 301; i++) conn.come(Uint8Array.of(0, 0, 0, 0, 0));
+  for (let i = 0; i < 601; i++) conn.come(Uint8Array.of(0, 0, 0, 0, 0));
   await bounded("the misuse", misuse);
-  assert.is(conn.sent.length, 300);
+  assert.is(conn.sent.length, 600);
 });
 
 test("a session has one wish, however often it asks", async () => {
@@ -274,7 +276,7 @@ class Way implements Clock {
   async go({ probes, carrying }: { probes: number; carrying: number }): Promise<void> {
     for (let i = 0; i < probes; i++) {
       this.watch.carried(carrying);
-      this.time += 10;
+      this.time += INTERVAL;
       this.#deliver();
       await this.turn();
       this.#wake();
