@@ -9,6 +9,7 @@
 import type { Duplex } from "../duplex.ts";
 import { toTunnelError, TunnelError } from "../errors.ts";
 import { sharedBudget, type WindowBudget } from "./budget.ts";
+import { type Companion, type Company, sharedCompany } from "./company.ts";
 import type { Path } from "./path.ts";
 import { MAX_UNCONFIRMED, ReceiveSide } from "./receive.ts";
 import {
@@ -47,6 +48,8 @@ export interface ChannelOptions {
   maxReplay?: number;
   /** What this channel and others may grow by together; by default that of the process, 32 MiB. */
   budget?: WindowBudget;
+  /** The channels that this one makes room for; by default all of the process. */
+  company?: Company;
   /**
    * Has this end say at once that it is there. The service does: a device keeps no channel for a
    * service that it has not heard, because the dial may have been given up.
@@ -78,6 +81,7 @@ export class Channel implements Duplex {
   readonly released: Promise<void>;
   readonly #settle = Promise.withResolvers<void>();
   readonly #release = Promise.withResolvers<void>();
+  readonly #companion: Companion;
   readonly #receive: ReceiveSide;
   readonly #send: SendSide;
   readonly #onDetached: (cause: TunnelError) => void;
@@ -98,19 +102,24 @@ export class Channel implements Duplex {
   #abandoned?: TunnelError;
 
   constructor(options: ChannelOptions = {}) {
-    this.#receive = new ReceiveSide(
-      INITIAL_WINDOW,
-      options.maxWindow ?? DEFAULT_MAX_WINDOW,
-      options.budget ?? sharedBudget,
-      () => this.#acknowledge(),
-    );
+    this.#companion = (options.company ?? sharedCompany).join();
+    this.#receive = new ReceiveSide({
+      window: INITIAL_WINDOW,
+      maxWindow: options.maxWindow ?? DEFAULT_MAX_WINDOW,
+      budget: options.budget ?? sharedBudget,
+      companion: this.#companion,
+      onGrant: () => this.#acknowledge(),
+    });
     const maxReplay = Math.max(options.maxReplay ?? DEFAULT_MAX_REPLAY, 2 * MAX_UNCONFIRMED);
     this.#send = new SendSide(INITIAL_WINDOW, maxReplay, () => this.#work.resolve());
     this.#announce = options.announce ?? false;
     this.#onDetached = options.onDetached ?? (() => {});
     this.closed = this.#settle.promise;
     this.released = this.#release.promise;
-    const free = () => this.#receive.release();
+    const free = () => {
+      this.#receive.release();
+      this.#companion.leave();
+    };
     this.closed.then(free, free);
   }
 
@@ -244,6 +253,7 @@ export class Channel implements Duplex {
     if (records.length === 0 || this.#send.sendable <= MAX_SHARED) {
       const next = this.#send.next();
       if (next) records.push([dataHeader(next.position, next.blocked), ...next.parts]);
+      if (next?.blocked) this.#companion.filled();
       const isShort = !next || next.length <= MAX_SHARED;
       if (isShort && this.#send.takeEnd()) records.push([encodeFin(this.#send.total)]);
     }

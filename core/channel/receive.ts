@@ -4,6 +4,7 @@ import { freeNow } from "../blocks.ts";
 import { concat } from "../bytes.ts";
 import { TunnelError } from "../errors.ts";
 import type { WindowBudget } from "./budget.ts";
+import type { Companion } from "./company.ts";
 import { WindowGrowth } from "./window_growth.ts";
 
 /** Pieces that a full queue has before they are joined into one. */
@@ -14,18 +15,32 @@ const MAX_QUEUED = 512;
  */
 export const MAX_UNCONFIRMED = 512 * 1024;
 
+export interface ReceiveOptions {
+  /** Bytes that the peer may send at first, and at most at any time. */
+  window: number;
+  maxWindow: number;
+  budget: WindowBudget;
+  companion: Companion;
+  /** Called whenever the peer should be told {@linkcode ReceiveSide.position} and `limit`. */
+  onGrant: () => void;
+  growth?: WindowGrowth;
+}
+
 /**
  * Holds received bytes until they are read, and grants credit as they are. The window doubles when
  * the sender ran out of credit although everything it had sent was read: then the window, not the
  * reader, is what limits the channel. Where the way itself is full, a larger window would only have
- * everybody's bytes wait there. What all windows grow by together has a bound.
+ * everybody's bytes wait there; and on a short way the first window is enough while somebody waits
+ * for another channel. What all windows grow by together has a bound.
  */
 export class ReceiveSide {
   readonly #queue: Uint8Array[] = [];
   /** What was read last. */
   #given: Uint8Array = EMPTY;
+  readonly #firstWindow: number;
   readonly #maxWindow: number;
   readonly #budget: WindowBudget;
+  readonly #companion: Companion;
   readonly #onGrant: () => void;
   readonly #growth: WindowGrowth;
   /** Taken from the budget: in all, and last. */
@@ -35,21 +50,18 @@ export class ReceiveSide {
   #granted: number;
   #received = 0;
   #delivered = 0;
+  /** What was delivered when the peer was last told. */
+  #confirmed = 0;
   #senderBlocked = false;
   #ended = false;
   #failure?: TunnelError;
   #waiting?: PromiseWithResolvers<void>;
 
-  /** @param onGrant called whenever the peer should be told {@linkcode position} and {@linkcode limit} */
-  constructor(
-    window: number,
-    maxWindow: number,
-    budget: WindowBudget,
-    onGrant: () => void,
-    growth: WindowGrowth = new WindowGrowth(),
-  ) {
-    this.#growth = growth;
+  constructor({ window, maxWindow, budget, companion, onGrant, growth }: ReceiveOptions) {
+    this.#growth = growth ?? new WindowGrowth();
     this.#budget = budget;
+    this.#companion = companion;
+    this.#firstWindow = window;
     this.#window = window;
     this.#granted = window;
     this.#maxWindow = Math.max(window, maxWindow);
@@ -71,8 +83,8 @@ export class ReceiveSide {
   }
 
   /**
-   * Takes bytes, in memory of their own, of which the first has this position. What was received before is dropped: after a
-   * change of paths the peer repeats what it is not sure of.
+   * Takes bytes, in memory of their own, of which the first has this position. What was received
+   * before is dropped: after a change of paths the peer repeats what it is not sure of.
    *
    * @throws {TunnelError} `protocol` on a gap, on bytes beyond the credit or behind the end
    */
@@ -83,6 +95,8 @@ export class ReceiveSide {
     if (end > this.#granted) throw broken("it sent more than it was allowed to");
     this.#senderBlocked ||= senderBlocked;
     if (end <= this.#received) return;
+    if (senderBlocked) this.#companion.filled();
+    this.#companion.spoke();
     this.#queue.push(bytes.subarray(this.#received - position));
     this.#received = end;
     this.#growth.received(end);
@@ -157,15 +171,20 @@ export class ReceiveSide {
   #deliver(length: number): void {
     this.#delivered += length;
     if (this.#ended) return;
+    const yields = this.#growth.isShort && this.#companion.hasCompany;
     if (this.#senderBlocked && this.#queue.length === 0) {
       this.#senderBlocked = false;
-      this.#resize();
+      if (!yields) this.#resize();
     }
-    const limit = this.#delivered + this.#window;
-    // In quarters, so that the sender has three to go on with while one is on its way.
-    if (limit - this.#granted < Math.min(this.#window / 4, MAX_UNCONFIRMED)) return;
-    this.#growth.granted(this.#granted);
+    const window = yields ? this.#firstWindow : this.#window;
+    const limit = Math.max(this.#granted, this.#delivered + window);
+    // In quarters, so that the sender has three to go on with while one is on its way. Credit that was
+    // given is not taken back, but the sender learns of what has come all the same.
+    const isDue = limit - this.#granted >= Math.min(window / 4, MAX_UNCONFIRMED);
+    if (!isDue && this.#delivered - this.#confirmed < MAX_UNCONFIRMED) return;
+    if (!yields) this.#growth.granted(this.#granted);
     this.#granted = limit;
+    this.#confirmed = this.#delivered;
     this.#onGrant();
   }
 }

@@ -1,6 +1,7 @@
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { DEFAULT_BUDGET, WindowBudget } from "./budget.ts";
+import { Company } from "./company.ts";
 import { MAX_UNCONFIRMED, ReceiveSide } from "./receive.ts";
 import { WindowGrowth } from "./window_growth.ts";
 
@@ -91,22 +92,63 @@ test("windows grow within their common budget, and give back what they took", as
   assert.is(second.limit, 2 * WINDOW + 2 * WINDOW);
 });
 
+test("on a short way a channel in company has its first window, and the sender is told of all", async () => {
+  let now = 0;
+  const clock = () => now;
+  const company = new Company(clock);
+  const growth = new WindowGrowth(clock);
+  const { side, limits } = receiveSide({ maxWindow: 4 * MIB, company, growth });
+  const fill = async (bytes: number) => {
+    now++;
+    side.push(side.position, new Uint8Array(bytes), true);
+    await side.read();
+  };
+  while (side.limit - side.position < 4 * MIB) await fill(side.limit - side.position);
+  const typing = company.join();
+  typing.spoke();
+  const most = side.limit;
+  let told = limits.length;
+  for (let unconfirmed = 0; side.limit === most; unconfirmed += 64_000) {
+    assert.ok(unconfirmed < MAX_UNCONFIRMED + 64_000, `${unconfirmed} bytes`);
+    if (limits.length > told) [unconfirmed, told] = [0, limits.length];
+    await fill(Math.min(64_000, side.limit - side.position));
+  }
+  assert.ok(side.limit - side.position <= WINDOW, `${side.limit - side.position} bytes`);
+  typing.leave();
+  await fill(WINDOW / 2);
+  assert.is(side.limit - side.position, 4 * MIB);
+});
+
+test("on a long way a channel in company has what it needs", async () => {
+  let now = 0;
+  const clock = () => now;
+  const company = new Company(clock);
+  const growth = new WindowGrowth(clock);
+  const { side } = receiveSide({ maxWindow: MIB, company, growth });
+  company.join().spoke();
+  for (let i = 0; i < 20; i++) {
+    now += 20;
+    side.push(side.position, new Uint8Array(side.limit - side.position), true);
+    await side.read();
+  }
+  assert.is(side.limit - side.position, MIB);
+});
+
 test.run();
 
 function receiveSide(
-  { maxWindow = 16_000, budget = new WindowBudget(), growth }: {
+  { maxWindow = 16_000, budget = new WindowBudget(), company = new Company(), growth }: {
     maxWindow?: number;
     budget?: WindowBudget;
+    company?: Company;
     growth?: WindowGrowth;
   } = {},
 ) {
   const limits: number[] = [];
-  const side: ReceiveSide = new ReceiveSide(
-    WINDOW,
-    maxWindow,
-    budget,
-    () => limits.push(side.limit),
-    growth,
-  );
+  const companion = company.join();
+  const onGrant = () => limits.push(side.limit);
+  const side: ReceiveSide = new ReceiveSide({
+    ...{ window: WINDOW, maxWindow, budget, companion, onGrant, growth },
+  });
   return { side, limits };
 }

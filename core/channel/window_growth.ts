@@ -11,6 +11,8 @@ import { median } from "../statistics.ts";
  * machine.
  */
 const AMPLE = 1024 * 1024;
+/** Milliseconds of a trip below which a way is short. */
+const SHORT = 5;
 /** Grants by which a window is judged; their median counts. */
 const TRIALS = 8;
 /** Times as long at twice the window: above, growing has gained too little. */
@@ -28,12 +30,22 @@ export class WindowGrowth {
   #trips: number[] = [];
   /** The median trip of the window before, while the present one is on trial. */
   #before: number | undefined;
+  /** The shortest trip on this way, in which little waited. */
+  #least = Infinity;
   #rest = 0;
   #patience = PATIENCE.first;
 
   /** @param now milliseconds from any beginning */
   constructor(now: () => number = () => performance.now()) {
     this.#now = now;
+  }
+
+  /**
+   * Whether the way is so short that a small window carries a gigabit a second over it, and what is
+   * under way beyond that waits in buffers.
+   */
+  get isShort(): boolean {
+    return this.#least < SHORT;
   }
 
   /** The peer is told that it may send beyond what it was allowed so far. */
@@ -44,7 +56,9 @@ export class WindowGrowth {
   /** Bytes up to this position have come. */
   received(position: number): void {
     if (!this.#grant || position <= this.#grant.beyond) return;
-    this.#trips.push(this.#now() - this.#grant.at);
+    const trip = this.#now() - this.#grant.at;
+    this.#least = Math.min(this.#least, trip);
+    this.#trips.push(trip);
     // The latest count: a channel may have done little else in a long while.
     if (this.#trips.length > TRIALS) this.#trips.shift();
     if (this.#rest > 0) this.#rest--;
@@ -73,6 +87,7 @@ export class WindowGrowth {
   /** What was measured is of another way. */
   forget(): void {
     this.#grant = undefined;
+    this.#least = Infinity;
     this.#rest = 0;
     this.#patience = PATIENCE.first;
     this.#begin(undefined);
