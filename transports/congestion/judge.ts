@@ -15,10 +15,15 @@ export type Verdict = "lossy" | "clean" | "near";
 const LOSSY = { most: 0.005, least: 0.001 };
 /** As many times less are lost on a clean way. */
 const APART = 10;
-/** Natural logarithm of the odds at which it is decided, either way: wrongly once in 100. */
-const DECIDED = Math.log(100);
-/** Packets that count after which the way is lossy if half of those odds are there, else clean. */
+/**
+ * Natural logarithms of the odds at which it is decided: wrongly once in 30, which costs a clean way
+ * little, and in 100.
+ */
+const DECIDE_LOSSY = Math.log(30);
+const DECIDE_CLEAN = -Math.log(100);
+/** Packets that count after which it is decided by smaller odds. */
 const MOST = 3_000;
+const DECIDE_LATE = Math.log(10);
 /** Milliseconds of a round trip below which it does not matter. */
 const NEAR = 10;
 /** Packets after which a missing one is lost and not late. */
@@ -87,9 +92,9 @@ export class LossJudge {
   #count(odds: number): void {
     this.#odds += odds;
     this.#counted++;
-    if (this.#odds >= DECIDED) this.#verdict ??= "lossy";
-    else if (this.#odds <= -DECIDED) this.#verdict ??= "clean";
-    else if (this.#counted >= MOST) this.#verdict ??= this.#odds > DECIDED / 2 ? "lossy" : "clean";
+    if (this.#odds >= DECIDE_LOSSY) this.#verdict ??= "lossy";
+    else if (this.#odds <= DECIDE_CLEAN) this.#verdict ??= "clean";
+    else if (this.#counted >= MOST) this.#verdict ??= this.#odds > DECIDE_LATE ? "lossy" : "clean";
   }
 
   /** The share of lost round trips from which on this way is lossy. */

@@ -22,7 +22,7 @@ interface Way {
 test("packets that are lost at random, once in 50 round trips, make a way lossy", () => {
   const verdicts = judgeMany({ loss: () => 0.02 });
   assert.is(verdicts.filter(({ verdict }) => verdict === "lossy").length, WAYS);
-  // 0.045 of the odds a packet on average, 4.6 to go.
+  // 0.045 of the odds a packet on average, 3.4 to go.
   const packets = verdicts.map(({ packets }) => packets).sort((a, b) => a - b);
   assert.ok(packets[WAYS / 2]! < 400, `${packets[WAYS / 2]} packets`);
 });
@@ -45,10 +45,10 @@ test("one in 500 round trips makes a long way lossy, one in 1,000 leaves a short
   assert.ok(short <= 0.2, `lossy: ${short} of the short ways`);
 });
 
-test("a way that loses one in 10,000 is clean, but for one in 20", () => {
+test("a way that loses one in 10,000 is clean, but for a few", () => {
   const verdicts = judgeMany({ loss: () => 0.000_1 });
   const lossy = verdicts.filter(({ verdict }) => verdict !== "clean").length;
-  assert.ok(lossy <= WAYS / 20, `${lossy} of ${WAYS} are not clean`);
+  assert.ok(lossy <= WAYS / 8, `${lossy} of ${WAYS} are not clean`);
 });
 
 test("losses while a queue builds up do not count", () => {

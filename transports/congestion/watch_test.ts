@@ -40,8 +40,8 @@ test("a session that carries little again sends no more after a second", async (
 });
 
 test("a lossy way is learned from bursts, each too short for it", async () => {
-  // The third loss decides.
-  const way = new Way((number) => number % 200 === 199);
+  // The second loss decides.
+  const way = new Way((number) => number % 300 === 299);
   for (let burst = 0; burst < 10; burst++) {
     await way.go({ probes: 50, carrying: MUCH });
     await way.go({ probes: 1_000, carrying: 0 });
