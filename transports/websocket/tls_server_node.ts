@@ -9,6 +9,12 @@ import { ALPN, type ServerConn, type TlsServer, type TlsServerOptions } from "./
 /** Connections that wait to be asked for; beyond that they are dropped as they come. */
 const BACKLOG = 512;
 /**
+ * Connections that the system keeps until they are accepted, if it keeps so many (Linux:
+ * `net.core.somaxconn`). One for which there is no room is tried again by the client's system after 1,
+ * 3 and 7 s, which is how long a fleet that comes back all at once would have somebody wait.
+ */
+const SYSTEM_BACKLOG = 4_096;
+/**
  * Bytes that are read ahead of being asked for, before reading pauses. Whoever reads all the time
  * never comes near it, and should not: Deno 2.9 loses an end that comes while reading pauses.
  */
@@ -53,7 +59,7 @@ export async function listenNodeTls(options: TlsServerOptions): Promise<TlsServe
 function bind(server: Server, host: string, port: number): Promise<void> {
   return new Promise((resolve, reject) => {
     server.once("error", (cause: Error & { code?: string }) => reject(asDenoError(cause)));
-    server.listen({ host, port }, () => {
+    server.listen({ host, port, backlog: SYSTEM_BACKLOG }, () => {
       server.removeAllListeners("error");
       // One connection was gone again, or the system is out of descriptors: the next may do better.
       server.on("error", () => {});

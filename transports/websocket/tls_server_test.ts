@@ -201,4 +201,38 @@ async function readAll(conn: Bytes): Promise<Uint8Array> {
   }
 }
 
+/** What the system keeps at most, whatever is asked for; undefined where it does not say. */
+function systemBacklog(): number | undefined {
+  try {
+    return Number(Deno.readTextFileSync("/proc/sys/net/core/somaxconn"));
+  } catch {
+    return undefined;
+  }
+}
+
+/** Makes COUNT connections to PORT at once, and prints how many there are when no more have come for long. */
+const CROWD = `
+  const [port, count] = Deno.args.map(Number);
+  const signal = AbortSignal.timeout(10_000);
+  const all = Array.from({ length: count }, () => Deno.connect({ hostname: "127.0.0.1", port, signal }));
+  console.log((await Promise.allSettled(all)).filter(({ status }) => status === "fulfilled").length);
+  Deno.exit();
+`;
+
+const CROWD_SIZE = 700;
+// Elsewhere nothing tells what may be expected.
+if (byNode && (systemBacklog() ?? 0) > CROWD_SIZE) {
+  test("a crowd that comes while nobody accepts has a place each", async () => {
+    const server = await listenNodeTls(options);
+    const script = await Deno.makeTempFile({ suffix: ".ts" });
+    await Deno.writeTextFile(script, CROWD);
+    const args = ["run", "-A", "--quiet", script, String(server.address.port), String(CROWD_SIZE)];
+    // Nothing is accepted here until it is over.
+    const { stdout } = new Deno.Command(Deno.execPath(), { args, stderr: "inherit" }).outputSync();
+    assert.is(Number(new TextDecoder().decode(stdout)), CROWD_SIZE);
+    server.close();
+    await Deno.remove(script);
+  });
+}
+
 test.run();
