@@ -61,8 +61,9 @@ export class Keepalive {
     // What was armed in use is soon enough for a rest too.
     if (isResting) return;
     const now = performance.now();
-    if (now - this.#receivedAt < this.#period) {
-      if (this.#dueAt > now + this.#period) this.#arm(this.#period);
+    const due = this.#receivedAt + this.#period;
+    if (now < due) {
+      if (this.#dueAt > due) this.#arm(due - now);
       return;
     }
     // Silence was in order until now.
@@ -84,7 +85,7 @@ export class Keepalive {
     return this.#isResting ? this.#idle.atRest : this.#idle.inUse;
   }
 
-  /** Milliseconds from sign to sign: always a third or more of the limit is left for an answer. */
+  /** Milliseconds from sign to sign: what is left of the limit is for the answer. */
   get #period(): number {
     const { keepAlive, atRest } = this.#options;
     if (this.#isResting) return Math.min(keepAlive * atRest, this.#limit * 2 / 3);

@@ -128,6 +128,20 @@ test("in use after a long silence it asks at once, and the peer has its time fro
   assert.ok(performance.now() - since >= 99, "it had less than its time");
 });
 
+test("in use after a short silence it asks before that is too long", async () => {
+  const dead = Promise.withResolvers<number>();
+  let asked = 0;
+  const keepalive = new Keepalive({
+    ...{ keepAlive: 60, idleTimeout: 100, atRest: 10, always: false },
+    ask: () => asked++,
+    dead: dead.resolve,
+  });
+  await delay(45);
+  keepalive.rest(false);
+  await bounded("death", dead.promise);
+  assert.ok(asked >= 1, "it was not asked");
+});
+
 test("in use it asks even where it leaves that to its peer, which may rest already", async () => {
   const options = { keepAlive: Infinity, idleTimeout: 100, atRest: 2, always: false };
   const { asked } = await untilDead(options, () => {}, "in use");
