@@ -11,7 +11,7 @@ export class Leftovers implements Disposable {
   constructor() {
     const timers = this.#timers;
     const listeners = this.#listeners;
-    const { setTimeout, clearTimeout } = globalThis;
+    const { setTimeout, clearTimeout, setInterval, clearInterval } = globalThis;
     const { addEventListener, removeEventListener } = AbortSignal.prototype;
     Object.assign(globalThis, {
       setTimeout(work: () => void, ms?: number): Timer {
@@ -26,6 +26,15 @@ export class Leftovers implements Disposable {
         if (timer !== undefined) timers.delete(timer);
         clearTimeout(timer);
       },
+      setInterval(work: () => void, ms?: number): Timer {
+        const timer = setInterval(work, ms);
+        timers.add(timer);
+        return timer;
+      },
+      clearInterval(timer?: Timer): void {
+        if (timer !== undefined) timers.delete(timer);
+        clearInterval(timer);
+      },
     });
     Object.assign(AbortSignal.prototype, {
       addEventListener(this: AbortSignal, ...args: Parameters<typeof addEventListener>): void {
@@ -38,12 +47,12 @@ export class Leftovers implements Disposable {
       },
     });
     this.#restore = () => {
-      Object.assign(globalThis, { setTimeout, clearTimeout });
+      Object.assign(globalThis, { setTimeout, clearTimeout, setInterval, clearInterval });
       Object.assign(AbortSignal.prototype, { addEventListener, removeEventListener });
     };
   }
 
-  /** Timers that are yet to fire. */
+  /** Timers that are yet to fire, or to fire again. */
   get timers(): number {
     return this.#timers.size;
   }

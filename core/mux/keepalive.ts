@@ -1,5 +1,7 @@
 /** Asks a silent peer for a sign, and notices when none comes. */
 
+import { type Look, RestClock } from "./rest_clock.ts";
+
 /** Milliseconds below which no idle timeout goes, whatever the peer asks for. */
 const LEAST_IDLE = 100;
 
@@ -20,9 +22,8 @@ export interface KeepaliveOptions {
 }
 
 /**
- * One timer for both; receiving costs a look at the clock and nothing else. At rest the timer is one
- * of a constant time, started anew: thousands that are each made for their own time would be most of
- * what a relay's garbage collector has to do.
+ * One timer for both, and at rest one that all sessions share; receiving costs a look at the clock and
+ * nothing else.
  */
 export class Keepalive {
   readonly #options: KeepaliveOptions;
@@ -30,9 +31,9 @@ export class Keepalive {
   readonly #idle: { inUse: number; atRest: number };
   #isResting: boolean;
   #receivedAt = performance.now();
-  #dueAt = 0;
-  #wait = 0;
+  readonly #look: Look = { dueAt: 0, look: () => this.#tick() };
   #timer: ReturnType<typeof setTimeout> | undefined;
+  #clock: RestClock | undefined;
   /** At rest: whether the round before this one asked. */
   #asked = false;
 
@@ -63,7 +64,7 @@ export class Keepalive {
     const now = performance.now();
     const due = this.#receivedAt + this.#period;
     if (now < due) {
-      if (this.#dueAt > due) this.#arm(due - now);
+      if (this.#look.dueAt > due) this.#arm(due - now);
       return;
     }
     // Silence was in order until now.
@@ -79,6 +80,8 @@ export class Keepalive {
   stop(): void {
     clearTimeout(this.#timer);
     this.#timer = undefined;
+    this.#clock?.remove(this.#look);
+    this.#clock = undefined;
   }
 
   get #limit(): number {
@@ -94,7 +97,7 @@ export class Keepalive {
 
   /** Milliseconds from look to look: at rest it is asked at every second one. */
   get #round(): number {
-    return this.#isResting && !this.#leaves ? this.#period / 2 : this.#period;
+    return this.#asksAtRest ? this.#period / 2 : this.#period;
   }
 
   /** Whether the peer is to see to signs. An end in use asks where the peer may rest already. */
@@ -103,14 +106,20 @@ export class Keepalive {
     return keepAlive === Infinity && (this.#isResting || atRest === 1);
   }
 
+  get #asksAtRest(): boolean {
+    return this.#isResting && !this.#leaves;
+  }
+
   #arm(ms: number): void {
     if (ms === Infinity) return this.stop();
     const wait = Math.min(Math.max(1, Math.ceil(ms)), MAX_TIMER);
-    this.#dueAt = performance.now() + wait;
-    if (wait === this.#wait && startAnew(this.#timer)) return;
-    clearTimeout(this.#timer);
-    this.#wait = wait;
-    this.#timer = setTimeout(() => this.#tick(), wait);
+    this.#look.dueAt = performance.now() + wait;
+    const clock = this.#asksAtRest ? RestClock.of(wait) : undefined;
+    if (clock && clock === this.#clock) return;
+    this.stop();
+    this.#clock = clock;
+    if (clock) clock.add(this.#look);
+    else this.#timer = setTimeout(this.#look.look, wait);
   }
 
   #tick(): void {
@@ -118,12 +127,15 @@ export class Keepalive {
     // A timer this late means that the program itself stood still, and that what the peer sent
     // meanwhile is still unread: it gets one more round.
     const limit = this.#limit;
-    const late = now - this.#dueAt > limit / 4;
+    const late = now - this.#look.dueAt > limit / 4;
     if (late) this.#receivedAt = Math.max(this.#receivedAt, now - limit + this.#period);
     const silence = now - this.#receivedAt;
-    const rests = this.#isResting && !this.#leaves;
+    const rests = this.#asksAtRest;
     // What came a moment after the look before it must not get it a whole look more.
-    if (silence >= limit - (rests ? this.#round / 4 : 0)) return this.#options.dead(silence);
+    if (silence >= limit - (rests ? this.#round / 4 : 0)) {
+      this.stop();
+      return this.#options.dead(silence);
+    }
     const { always, ask } = this.#options;
     if (this.#leaves) return this.#arm(limit - silence);
     if (rests) {
@@ -136,11 +148,4 @@ export class Keepalive {
     ask();
     this.#arm(Math.min(this.#period, limit - silence));
   }
-}
-
-/** Has a timer wait its time again, where the runtime can: false where it cannot. */
-function startAnew(timer: unknown): boolean {
-  const isNodes = typeof timer === "object" && timer !== null && "refresh" in timer;
-  if (isNodes) (timer as { refresh(): void }).refresh();
-  return isNodes;
 }
