@@ -41,8 +41,8 @@ export class WindowGrowth {
   }
 
   /**
-   * Whether the way is so short that a small window carries a gigabit a second over it, and what is
-   * under way beyond that waits in buffers.
+   * Whether the way is so short that 192 KiB carry 300 Mbit/s over it, and most of what is under way
+   * beyond that waits in buffers.
    */
   get isShort(): boolean {
     return this.#least < SHORT;

@@ -210,7 +210,7 @@ function systemBacklog(): number | undefined {
   }
 }
 
-/** Makes COUNT connections to PORT at once, and prints how many there are when no more have come for long. */
+/** Makes so many connections to a port at once, and prints how many there are within 10 s. */
 const CROWD = `
   const [port, count] = Deno.args.map(Number);
   const signal = AbortSignal.timeout(10_000);
@@ -227,11 +227,15 @@ if (byNode && (systemBacklog() ?? 0) > CROWD_SIZE) {
     const script = await Deno.makeTempFile({ suffix: ".ts" });
     await Deno.writeTextFile(script, CROWD);
     const args = ["run", "-A", "--quiet", script, String(server.address.port), String(CROWD_SIZE)];
-    // Nothing is accepted here until it is over.
-    const { stdout } = new Deno.Command(Deno.execPath(), { args, stderr: "inherit" }).outputSync();
-    assert.is(Number(new TextDecoder().decode(stdout)), CROWD_SIZE);
-    server.close();
-    await Deno.remove(script);
+    try {
+      // Nothing is accepted here until it is over.
+      const { stdout } = new Deno.Command(Deno.execPath(), { args, stderr: "inherit" })
+        .outputSync();
+      assert.is(Number(new TextDecoder().decode(stdout)), CROWD_SIZE);
+    } finally {
+      server.close();
+      await Deno.remove(script);
+    }
   });
 }
 
