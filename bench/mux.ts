@@ -26,7 +26,7 @@ type Role = "client" | "server";
 /** What is measured: sessions that open and accept streams. */
 interface Mux {
   openStream(): Promise<Stream>;
-  readonly incoming: ReadableStream<Stream>;
+  readonly incoming: AsyncIterable<Stream>;
   close(): void;
 }
 

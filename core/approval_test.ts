@@ -196,7 +196,7 @@ test("a device that has a dial wait twice breaks the protocol, for relay and ser
   assert.is(error.code, "protocol");
   // The service finds it by itself where the relay does not.
   const [near, far] = memoryPair();
-  far.incoming.getReader().read().then(({ value }) => twice(value!));
+  far.incoming.next().then(({ value }) => twice(value!));
   operator.session.openStream = () => near.openStream();
   const dialer = await fleet.dialer(operator);
   const found = await bounded("the dial", failureOf(dialer.dial("x", { port: 7 })));

@@ -68,9 +68,7 @@ export async function signIn(session: Session, options: SignInOptions): Promise<
 
 async function greet(session: Session, options: SignInOptions, action: string): Promise<Link> {
   const { claim, audience, instance, agent, epoch } = options;
-  const incoming = session.incoming.getReader();
-  const { value: stream, done } = await incoming.read();
-  incoming.releaseLock();
+  const { value: stream, done } = await session.incoming.next();
   if (done) throw endOf(await session.closed, action);
   const control = new MessageStream(stream);
   const limit = MAX_GREETING;

@@ -88,8 +88,11 @@ export interface Session extends AsyncDisposable {
    * session was lost.
    */
   readonly closed: Promise<CloseInfo>;
-  /** Streams that the peer opened. Pulled: unread ones are bounded by {@linkcode Limits.streams}. */
-  readonly incoming: ReadableStream<Stream>;
+  /**
+   * Streams that the peer opened, as they are asked for. Ends when `closed` fulfils, rejects when that
+   * does. Those that nobody asks for are bounded by {@linkcode Limits.streams}.
+   */
+  readonly incoming: AsyncIterableIterator<Stream>;
   /** Opens a stream; waits while the peer's stream limit is reached. */
   openStream(options?: { signal?: AbortSignal }): Promise<Stream>;
   /** Ends the session and every stream on it. The first call counts. */

@@ -254,7 +254,7 @@ async function overWebSocket(
 ): Promise<void> {
   const url = new URL(`tunnel://${hostname}:${port}`);
   await using session = await websocket.connect(url, { caCerts: [root] });
-  const { value } = await session.incoming.getReader().read();
+  const { value } = await session.incoming.next();
   const late = setTimeout(() => session.close(), PATIENCE);
   try {
     if (value) await work(value, () => session.openStream());

@@ -108,11 +108,9 @@ interface End {
 async function opened(from: Session, to: Session): Promise<[near: End, far: End]> {
   const stream = await from.openStream();
   const near = { reader: new BlockReader(stream), writer: new ByteWriter(stream) };
-  const incoming = to.incoming.getReader();
-  const accepting = incoming.read();
+  const accepting = to.incoming.next();
   await near.writer.write(Uint8Array.of(1));
   const { value } = await bounded("a stream", accepting);
-  incoming.releaseLock();
   const far = { reader: new BlockReader(value!), writer: new ByteWriter(value!) };
   assert.is((await bounded("its first byte", far.reader.read()))?.length, 1);
   return [near, far];

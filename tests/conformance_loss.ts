@@ -20,7 +20,7 @@ export function checkLoss(test: Test, fixture: Fixture): void {
     const reader = stream.readable.getReader();
     assert.is(text((await bounded("the echo", reader.read())).value!), "hello");
     const pending = reader.read().then(() => "more", () => "failed");
-    const accepting = failureOf(session.incoming.getReader().read());
+    const accepting = failureOf(session.incoming.next());
     kill();
     assert.is((await bounded("closed", failureOf(session.closed))).code, "reset");
     assert.is(await bounded("the pending read", pending), "failed");

@@ -56,7 +56,7 @@ export function checkSessions(check: Check): void {
       await bounded("an open", pair.server.openStream().then(() => "opened", () => "no")),
       "no",
     );
-    const next = await bounded("incoming", pair.server.incoming.getReader().read());
+    const next = await bounded("incoming", pair.server.incoming.next());
     assert.is(next.done, true);
     assert.is(await bounded("a write", lateWrites(near.writable.getWriter())), "no");
   });

@@ -1,5 +1,6 @@
 /** Transports whose dials end as the test says, for tests of the choice among transports. */
 
+import { Arrivals } from "../core/arrivals.ts";
 import { type ErrorCode, TunnelError } from "../core/errors.ts";
 import type {
   CloseInfo,
@@ -75,7 +76,7 @@ export class FakeTransport implements Transport {
 /** A session that is only there to be closed. */
 export class FakeSession implements Session {
   readonly remote = { hostname: "fake", port: 1 };
-  readonly incoming = new ReadableStream<Stream>();
+  readonly incoming = new Arrivals();
   readonly closed: Promise<CloseInfo>;
   readonly #closed = Promise.withResolvers<CloseInfo>();
 

@@ -32,7 +32,7 @@ export async function pathPair(): Promise<PathPair> {
 export async function streamPair(): Promise<{ near: Stream; far: Stream; session: MemorySession }> {
   const [session, peer] = memoryPair();
   const near = await session.openStream();
-  const far = (await peer.incoming.getReader().read()).value!;
+  const far = (await peer.incoming.next()).value!;
   return { near, far, session };
 }
 

@@ -24,14 +24,9 @@ export async function connected(from: Session, to: Session): Promise<[Stream, St
 }
 
 async function accept(session: Session): Promise<Stream> {
-  const reader = session.incoming.getReader();
-  try {
-    const { value, done } = await reader.read();
-    if (done) throw new Error("the session ended");
-    return value;
-  } finally {
-    reader.releaseLock();
-  }
+  const { value, done } = await session.incoming.next();
+  if (done) throw new Error("the session ended");
+  return value;
 }
 
 export async function write(stream: Stream, chunk: Uint8Array): Promise<void> {

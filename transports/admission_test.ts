@@ -110,7 +110,7 @@ test("one port takes both protocols of QUIC, and nobody else's", async () => {
   assert.is((await bounded("the accept", accepting)).code, "protocol");
 });
 
-test("a unidirectional stream ends the session: only HTTP/3 has a use for one (quic)", async () => {
+test("a stranger's unidirectional stream ends the session: only HTTP/3 has a use for one (quic)", async () => {
   await using listener = listenQuic(localhost, [quicProtocol, webtransportProtocol()]);
   const connecting = Deno.connectQuic({
     hostname: "127.0.0.1",
@@ -140,7 +140,7 @@ test("a silent client is kept alive by the relay (webtransport)", async () => {
   const stream = await client.openStream();
   const writer = stream.writable.getWriter();
   await writer.write(new Uint8Array(1));
-  const { value } = await bounded("a stream", session.incoming.getReader().read());
+  const { value } = await bounded("a stream", session.incoming.next());
   assert.is((await value!.readable.getReader().read()).value?.length, 1);
   client.close();
   await bounded("the end", session.closed);

@@ -3,6 +3,7 @@
  * for the contract.
  */
 
+import { Arrivals } from "../core/arrivals.ts";
 import { untilAborted } from "../core/deadline.ts";
 import { TunnelError } from "../core/errors.ts";
 import {
@@ -145,20 +146,18 @@ class MemoryListener implements Listener {
 class End implements MemorySession {
   readonly transport = "memory";
   readonly closed: Promise<CloseInfo>;
-  readonly incoming: ReadableStream<Stream>;
+  readonly incoming = new Arrivals();
   peer!: End;
   /** Streams of the peer's that are open here. */
   #theirs = 0;
   readonly #waiting: (() => void)[] = [];
   readonly #pipes = new Set<Pipe>();
-  #arrivals!: ReadableStreamDefaultController<Stream>;
   #settle: PromiseWithResolvers<CloseInfo> = Promise.withResolvers();
   #over?: TunnelError;
 
   constructor(readonly remote: RemoteAddress, readonly limits: Limits) {
     this.closed = this.#settle.promise;
     this.closed.catch(() => {});
-    this.incoming = new ReadableStream({ start: (c) => void (this.#arrivals = c) });
   }
 
   async openStream({ signal }: { signal?: AbortSignal } = {}): Promise<Stream> {
@@ -175,7 +174,7 @@ class End implements MemorySession {
         ended();
       });
     }
-    this.peer.#arrivals.enqueue({ readable: there.readable, writable: back.writable });
+    this.peer.incoming.push({ readable: there.readable, writable: back.writable });
     return { readable: back.readable, writable: there.writable };
   }
 
@@ -203,8 +202,7 @@ class End implements MemorySession {
     for (const pipe of this.#pipes) pipe.fail(error);
     for (const wake of this.#waiting.splice(0)) wake();
     settle();
-    if (error.code === "closed") this.#arrivals.close();
-    else this.#arrivals.error(error);
+    this.incoming.end(error.code === "closed" ? undefined : error);
   }
 
   async #admit(signal?: AbortSignal): Promise<void> {

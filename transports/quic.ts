@@ -17,7 +17,11 @@ import {
 import { answerDatagrams } from "./congestion/answers.ts";
 import { FIRST, LossWatch, type Successor } from "./congestion/watch.ts";
 import { connectQuic, listenQuic, type QuicProtocol } from "./quic_endpoint.ts";
+import { Pulled } from "./pulled.ts";
 import { StreamOpener } from "./stream_opener.ts";
+
+/** Milliseconds after which a guest that has not signed in is looked at more closely. */
+const LINGERING = 2_000;
 
 /** Application-Layer Protocol Negotiation name (RFC 7301) of the tunnel protocol. */
 export const ALPN = "tunnel/1";
@@ -47,7 +51,7 @@ abstract class QuicSession implements Session {
   readonly transport = "quic";
   readonly remote: RemoteAddress;
   readonly closed: Promise<CloseInfo>;
-  readonly incoming: ReadableStream<Stream>;
+  readonly incoming: Pulled;
   readonly #conn: Deno.QuicConn;
   readonly #opener: StreamOpener;
   #closing?: CloseInfo;
@@ -70,9 +74,8 @@ abstract class QuicSession implements Session {
         });
       },
     );
-    this.closed.catch(() => {}); // Asking for it is optional.
-    this.incoming = this.#accepting();
-    this.#refuseOthers();
+    this.closed.catch(ignore); // Asking for it is optional.
+    this.incoming = new Pulled(conn.incomingBidirectionalStreams, this.closed);
   }
 
   openStream({ signal }: { signal?: AbortSignal } = {}): Promise<Stream> {
@@ -95,26 +98,11 @@ abstract class QuicSession implements Session {
     this.close({ code: CloseCode.protocol, reason });
   }
 
-  #refuseOthers(): void {
+  /** Ends the session if the peer opens, or has opened, a stream of a kind that is of no use here. */
+  protected refuseOthers(): void {
     this.#conn.incomingUnidirectionalStreams.getReader().read().then(({ done }) => {
       if (!done) this.refuse("a unidirectional stream came");
-    }, () => {}); // The session is over.
-  }
-
-  #accepting(): ReadableStream<Stream> {
-    const reader = this.#conn.incomingBidirectionalStreams.getReader();
-    return new ReadableStream<Stream>({
-      pull: async (controller) => {
-        try {
-          const { value, done } = await reader.read();
-          if (done) controller.close();
-          else controller.enqueue(value);
-        } catch {
-          // Why accepting ended is what `closed` says: the end of a session ends this in order.
-          await this.closed.then(() => controller.close(), (error) => controller.error(error));
-        }
-      },
-    }, { highWaterMark: 0 });
+    }, ignore); // The session is over.
   }
 }
 
@@ -125,6 +113,7 @@ class ClientSession extends QuicSession {
 
   constructor(conn: Deno.QuicConn, how: Successor) {
     super(conn);
+    this.refuseOthers();
     const over = new AbortController();
     this.closed.catch(() => {}).finally(() => over.abort());
     const onMisuse = () => this.refuse(MISUSE);
@@ -145,16 +134,31 @@ class ClientSession extends QuicSession {
 /** A relay's session: answers the datagrams of members. */
 class RelaySession extends QuicSession {
   #isMember = false;
+  /**
+   * Looks at a guest who lingers. To look at everybody would be 4 kB of memory for each; a member who
+   * opens what nobody reads holds no more with it than with the streams that it may open.
+   */
+  #look: ReturnType<typeof setTimeout> | undefined;
 
   constructor(conn: Deno.QuicConn, onWish: () => void) {
     super(conn);
+    this.#look = setTimeout(() => this.refuseOthers(), LINGERING);
     const onMisuse = () => this.refuse(MISUSE);
     answerDatagrams({ conn, onMisuse, isMember: () => this.#isMember, onWish });
   }
 
+  override close(info?: CloseInfo): void {
+    clearTimeout(this.#look);
+    super.close(info);
+  }
+
   welcome(): void {
     this.#isMember = true;
+    clearTimeout(this.#look);
+    this.#look = undefined;
   }
 }
 
 const MISUSE = "a datagram came";
+
+function ignore(): void {}

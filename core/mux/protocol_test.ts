@@ -91,7 +91,7 @@ test("STOP and CREDIT for a stream that is over are harmless", async () => {
   const peer = new TestPeer({ role: "client" });
   await peer.greet();
   await peer.say((batch) => batch.data(1, open | end, none));
-  const stream = (await peer.session.incoming.getReader().read()).value!;
+  const stream = (await peer.session.incoming.next()).value!;
   assert.is((await stream.readable.getReader().read()).done, true);
   await stream.writable.close();
   await peer.say((batch) => {
@@ -108,7 +108,7 @@ test("CREDIT for a direction that is over is harmless, whatever it grants", asyn
   await peer.greet();
   await peer.say((batch) => batch.data(1, open, none));
   // Its other direction goes on, so that the stream is not over.
-  const stream = (await peer.session.incoming.getReader().read()).value!;
+  const stream = (await peer.session.incoming.next()).value!;
   await stream.writable.close();
   await peer.say((batch) => {
     batch.control(FrameType.credit, 1, 0xffffffff);
@@ -168,7 +168,7 @@ test("a cancelled stream takes what is still on its way, and grants nothing for 
   const peer = new TestPeer({ role: "client" });
   await peer.greet();
   await peer.say((batch) => batch.data(1, open, new Uint8Array(100)));
-  const stream = (await peer.session.incoming.getReader().read()).value!;
+  const stream = (await peer.session.incoming.next()).value!;
   await stream.readable.cancel();
   assert.equal(await bounded("the STOP", peer.hear("stop")), ["stop", 1, 0]);
   for (let i = 0; i < 6; i++) await peer.say((b) => b.data(1, 0, new Uint8Array(40_000)));
@@ -259,7 +259,7 @@ test("a PONG to the latest of several PINGs is one to all of them", async () => 
     batch.control(FrameType.pong, 0, latest);
     batch.data(1, open, none); // Once this has come, so has the PONG.
   });
-  await bounded("a stream", peer.session.incoming.getReader().read());
+  await bounded("a stream", peer.session.incoming.next());
   assert.is(await asked(), latest + 1);
   peer.end();
 });

@@ -86,7 +86,7 @@ class MuxSession implements Multiplexed, FrameHandler {
     this.#read();
   }
 
-  get incoming(): ReadableStream<Stream> {
+  get incoming(): AsyncIterableIterator<Stream> {
     return this.#streams.incoming;
   }
 

@@ -124,17 +124,17 @@ test("1,000 streams in sequence where one at a time is allowed", async () => {
 
 test("places that were given back can all be used again", async () => {
   const { client, server, end } = sessions({ streams: 4 });
-  const accepted = server.incoming.getReader();
+  const accepted = server.incoming;
   for (let ended = 0; ended <= 4; ended++) {
     for (let i = 0; i < ended; i++) {
       const near = await bounded("open", client.openStream());
       const finishing = finish(near);
-      await finish((await accepted.read()).value!);
+      await finish((await accepted.next()).value!);
       await finishing;
     }
     const all = await bounded("4 opens", Promise.all([1, 2, 3, 4].map(() => client.openStream())));
     const finishing = all.map((stream) => finish(stream));
-    for (const _ of all) await finish((await accepted.read()).value!);
+    for (const _ of all) await finish((await accepted.next()).value!);
     await Promise.all(finishing);
   }
   await end();
@@ -146,7 +146,7 @@ test("streams that nobody accepts are bounded by the limit, and refused by a can
   for (const stream of opened) await stream.writable.getWriter().write(new Uint8Array(1));
   const fourth = client.openStream();
   assert.is(await Promise.race([fourth.then(() => "opened"), turns(50, "waits")]), "waits");
-  await server.incoming.cancel();
+  await server.incoming.return!();
   const fates = opened.map((stream) => readAll(stream).then(() => "end", (error) => error.code));
   assert.equal(await bounded("refusals", Promise.all(fates)), ["reset", "reset", "reset"]);
   await finish(opened[0]!).catch(() => {}); // Its writer is held, and its reader has failed.
@@ -228,7 +228,7 @@ test("a connection that ends without a word fails everything with reset", async 
   const waits = [
     client.closed,
     stream.readable.getReader().read(),
-    client.incoming.getReader().read(),
+    client.incoming.next(),
   ].map((wait) => wait.then(() => "fine", (error: TunnelError) => error.code));
   near.abort();
   assert.equal(await bounded("the failures", Promise.all(waits)), ["reset", "reset", "reset"]);
@@ -253,7 +253,7 @@ async function streams() {
   const opener = near.writable.getWriter();
   await opener.write(new Uint8Array(1));
   opener.releaseLock();
-  const far = (await server.incoming.getReader().read()).value!;
+  const far = (await server.incoming.next()).value!;
   const reader = far.readable.getReader();
   await reader.read();
   reader.releaseLock();

@@ -2,6 +2,7 @@
 
 import type { TunnelError } from "../errors.ts";
 import type { Stream } from "../transport.ts";
+import type { Arrivals } from "../arrivals.ts";
 import { Acceptor } from "./acceptor.ts";
 import { violation } from "./frame.ts";
 import { Opener } from "./opener.ts";
@@ -45,7 +46,7 @@ export class StreamTable implements StreamHost {
     this.#acceptor = new Acceptor(client ? 2 : 1, limit, (more) => writer.streams(more));
   }
 
-  get incoming(): ReadableStream<Stream> {
+  get incoming(): Arrivals {
     return this.#acceptor.incoming;
   }
 
@@ -82,7 +83,7 @@ export class StreamTable implements StreamHost {
 
   /** Hands a stream of the peer's to whoever accepts. */
   arrived(stream: MuxStream): void {
-    this.#acceptor.arrived(stream);
+    this.#acceptor.incoming.push(stream);
   }
 
   /** The stream; undefined when it is over. @throws {TunnelError} `protocol` when it never was */
@@ -99,7 +100,7 @@ export class StreamTable implements StreamHost {
     for (const stream of this.#streams) stream.fail(error);
     this.#streams.clear();
     this.#byId.clear();
-    this.#acceptor.end(error.code === "closed" ? undefined : error);
+    this.#acceptor.incoming.end(error.code === "closed" ? undefined : error);
   }
 
   scheduleData(half: SendHalf): void {

@@ -99,7 +99,7 @@ for (const [what, make] of strangers) {
 test("a proof made for another relay's name is refused", async () => {
   await using fleet = await startFleet();
   const session = await fleet.connector.connect(fleet.url);
-  const control = new MessageStream((await session.incoming.getReader().read()).value!);
+  const control = new MessageStream((await session.incoming.next()).value!);
   const { nonce } = await control.receive(Challenge, { action: "test" });
   const { credential, privateKey } = await fleet.claim("operator", "o") as {
     credential: string;
@@ -147,7 +147,7 @@ for (const [what, message] of greetings) {
     await fleet.device("x");
     const operator = await fleet.operator();
     const session = await fleet.connector.connect(fleet.url);
-    const stream = (await session.incoming.getReader().read()).value!;
+    const stream = (await session.incoming.next()).value!;
     const writer = stream.writable.getWriter();
     await writer.write(message).catch(() => {});
     const info = await bounded("the close", session.closed);

@@ -7,8 +7,8 @@ import type { Session, Stream } from "../transport.ts";
 export class EarlyStreams {
   /** Rejects when a stream comes before {@linkcode EarlyStreams.allow}. */
   readonly violated: Promise<never>;
-  readonly #reader: ReadableStreamDefaultReader<Stream>;
-  #next: Promise<ReadableStreamReadResult<Stream>>;
+  readonly #incoming: AsyncIterator<Stream>;
+  #next: Promise<IteratorResult<Stream>>;
   #isAllowed = false;
   #isViolated = false;
 
@@ -16,14 +16,14 @@ export class EarlyStreams {
     const { promise, reject } = Promise.withResolvers<never>();
     this.violated = promise;
     promise.catch(() => {}); // Met by whoever still signs the peer in.
-    this.#reader = session.incoming.getReader();
-    this.#next = this.#reader.read();
+    this.#incoming = session.incoming;
+    this.#next = this.#incoming.next();
     this.#next.then(({ done }) => {
       if (done || this.#isAllowed) return;
       this.#isViolated = true;
       const state = "it opened a stream before it had signed in";
       reject(new TunnelError("protocol", { action: "sign in", state }));
-    }, () => {}); // The session was lost, as it says itself.
+    }, ignore); // The session was lost, as it says itself.
   }
 
   get isViolated(): boolean {
@@ -37,14 +37,17 @@ export class EarlyStreams {
 
   /**
    * Hands over what the peer has opened and opens, until the session ends. It does not wait for
-   * `take`, which must not throw. Rejects when the session was lost.
+   * `take`, which must not throw.
    */
-  async forEach(take: (stream: Stream) => void): Promise<void> {
-    for (;;) {
-      const { value, done } = await this.#next;
+  forEach(take: (stream: Stream) => void): void {
+    // Not a loop that waits, which is memory where thousands of devices open nothing.
+    this.#next.then(({ value, done }) => {
       if (done) return;
       take(value);
-      this.#next = this.#reader.read();
-    }
+      this.#next = this.#incoming.next();
+      this.forEach(take);
+    }, ignore); // The session was lost, as it says itself.
   }
 }
+
+function ignore(): void {}

@@ -135,11 +135,10 @@ export class Host {
       });
     try {
       seen();
-      await Promise.all([
-        session.closed,
-        this.#requests(tenure, admitted),
-        admitted.streams.forEach((stream) => turnAway(stream, limits.dialTimeout)),
-      ]);
+      admitted.streams.forEach((stream) => turnAway(stream, limits.dialTimeout));
+      // In turn, not all at once, which is memory: when a session ends, its control stream does.
+      await this.#requests(tenure, admitted);
+      await session.closed;
     } finally {
       if (registry.remove(entry)) seen();
     }
@@ -160,7 +159,7 @@ export class Host {
       stop.removeEventListener("abort", cut);
       gone.abort(left());
     });
-    const dials = admitted.streams.forEach((stream) => {
+    admitted.streams.forEach((stream) => {
       opened.add();
       handleDial(stream, {
         ...{ operator, registry, store, log, access, audit, metrics },
@@ -172,7 +171,8 @@ export class Host {
         place: (device) => presences.count(device, members.dial(operator, device)),
       });
     });
-    await Promise.all([session.closed, this.#requests(tenure, admitted), dials]);
+    await this.#requests(tenure, admitted);
+    await session.closed;
   }
 
   #requests(tenure: Tenure, { control, member }: Admitted): Promise<void> {

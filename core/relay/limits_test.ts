@@ -96,7 +96,7 @@ test("sign-in-bytes: whoever sends more than a greeting is cut", async () => {
   const operator = await fleet.operator();
   for (const start of [new Uint8Array([0, 0, 0x1f, 0xff]), encodeMessage({ type: "hello" })]) {
     const session = await connect(fleet);
-    const stream = (await session.incoming.getReader().read()).value!;
+    const stream = (await session.incoming.next()).value!;
     const garbage = new Uint8Array(10_000);
     garbage.set(start);
     await stream.writable.getWriter().write(garbage).catch(() => {}); // Cut already.

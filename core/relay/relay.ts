@@ -166,8 +166,7 @@ export class Relay {
       const options = { action: "accept a session", timeout: guest.timeout };
       const admit = guest.arrive.bind(guest);
       const session = await withDeadline(options, (signal) => incoming.accept({ signal, admit }));
-      this.#sessions.add(session);
-      session.closed.catch(() => {}).finally(() => this.#sessions.delete(session));
+      this.#remember(session);
       guest.proven();
       // One port may serve several kinds, and which one it is shows only now.
       handshakes.of(session.transport, "done").add();
@@ -176,6 +175,13 @@ export class Relay {
       handshakes.of(transport, toTunnelError(cause, "", "protocol").code).add();
       throw cause;
     }
+  }
+
+  /** In a call of its own: what waits for the end of a session holds on to what its call knows. */
+  #remember(session: Session): void {
+    this.#sessions.add(session);
+    const forget = () => this.#sessions.delete(session);
+    session.closed.then(forget, forget);
   }
 
   async #signIn(session: Session, guest: Guest): Promise<Admitted> {

@@ -137,7 +137,7 @@ async function spliced({ read = "", signal }: { read?: string; signal?: AbortSig
 async function joined(read: string): Promise<[End, ByteStream]> {
   const [outside, relay] = memoryPair();
   const stream = await outside.openStream();
-  const { value } = await relay.incoming.getReader().read();
+  const { value } = await relay.incoming.next();
   const reader = new BlockReader(value!);
   reader.putBack(bytes(read));
   return [new End(outside, stream), { reader, writer: new ByteWriter(value!) }];

@@ -25,10 +25,13 @@ export interface Tenure {
   expiresAt: number;
 }
 
-/** The sessions that are signed in at one relay. */
+/** The sessions that are signed in at one relay. They share one timer: thousands would cost more memory. */
 export class Tenures {
   readonly #now: () => number;
-  readonly #members = new Map<string, Map<Tenure, Timer>>();
+  readonly #members = new Map<string, readonly Tenure[]>();
+  #timer: ReturnType<typeof setTimeout> | undefined;
+  /** When the timer fires, milliseconds since the epoch; Infinity without one. */
+  #due = Infinity;
 
   /** @param now milliseconds since the epoch */
   constructor(now: () => number) {
@@ -45,19 +48,17 @@ export class Tenures {
     for (const other of this.#siblings(member, instance)) {
       if (other.issuedAt > tenure.issuedAt) extend(tenure, other);
     }
-    const timers = this.#members.get(nameOf(member)) ?? new Map<Tenure, Timer>();
-    this.#members.set(nameOf(member), timers.set(tenure, undefined));
+    this.#members.set(nameOf(member), [...this.#of(member), tenure]);
     this.#wait(tenure);
     return tenure;
   }
 
   /** The session has ended. */
   end(tenure: Tenure): void {
-    const name = nameOf(tenure.member);
-    const timers = this.#members.get(name);
-    clearTimeout(timers?.get(tenure));
-    timers?.delete(tenure);
-    if (timers?.size === 0) this.#members.delete(name);
+    const left = this.#of(tenure.member).filter((other) => other !== tenure);
+    if (left.length > 0) this.#members.set(nameOf(tenure.member), left);
+    else this.#members.delete(nameOf(tenure.member));
+    if (this.#members.size === 0) this.#stop();
   }
 
   /** A session's process has a newer credential: all of its sessions go on with that. */
@@ -71,20 +72,51 @@ export class Tenures {
     }
   }
 
+  #of(member: Principal): readonly Tenure[] {
+    return this.#members.get(nameOf(member)) ?? [];
+  }
+
   #siblings(member: Principal, instance: string): Tenure[] {
-    const held = this.#members.get(nameOf(member))?.keys() ?? [];
-    return [...held].filter((tenure) => tenure.instance === instance);
+    return this.#of(member).filter((tenure) => tenure.instance === instance);
   }
 
   #wait(tenure: Tenure): void {
-    const timers = this.#members.get(nameOf(tenure.member));
-    if (!timers?.has(tenure)) return;
-    clearTimeout(timers.get(tenure));
     const left = tenure.expiresAt - this.#now();
-    if (left > 0) {
-      timers.set(tenure, setTimeout(() => this.#wait(tenure), Math.min(left, LONGEST_WAIT)));
-      return;
+    if (left <= 0) this.#expire(tenure);
+    else this.#lookIn(left);
+  }
+
+  #lookIn(milliseconds: number): void {
+    const wait = Math.min(milliseconds, LONGEST_WAIT);
+    const now = this.#now();
+    const due = now + wait;
+    // One that should have fired is late because the clock was set.
+    if (due >= this.#due && this.#due > now) return;
+    this.#stop();
+    this.#due = due;
+    this.#timer = setTimeout(() => this.#look(), wait);
+  }
+
+  #stop(): void {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    this.#due = Infinity;
+  }
+
+  #look(): void {
+    this.#stop();
+    const now = this.#now();
+    let next = Infinity;
+    for (const tenures of [...this.#members.values()]) {
+      for (const tenure of tenures) {
+        if (tenure.expiresAt <= now) this.#expire(tenure);
+        else next = Math.min(next, tenure.expiresAt);
+      }
     }
+    if (next < Infinity) this.#lookIn(next - now);
+  }
+
+  #expire(tenure: Tenure): void {
     this.end(tenure);
     const { member: { role, name }, expiresAt, session } = tenure;
     const end = new Date(expiresAt).toISOString();
@@ -92,8 +124,6 @@ export class Tenures {
     session.close(closeInfo(CloseCode.refused, reason));
   }
 }
-
-type Timer = ReturnType<typeof setTimeout> | undefined;
 
 function nameOf({ role, name }: Principal): string {
   return `${role}:${name}`;

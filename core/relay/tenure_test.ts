@@ -73,6 +73,31 @@ test("a session that signed in with the credential of before has the newer one o
   assert.is(begin({ issuedAt: NOW + 2 }).credential, "old");
 });
 
+test("all sessions share a timer, and each ends at its own instant", () => {
+  using clock = new Clock();
+  const { begin, closed } = start(clock);
+  for (const days of [3, 1, 2]) begin({ name: `d-${days}`, expiresAt: NOW + days * DAY });
+  for (const ended of [1, 2, 3]) {
+    assert.is(clock.timers, 1);
+    clock.advance(DAY - 1);
+    assert.is(closed.length, ended - 1);
+    clock.advance(1);
+    assert.is(closed.length, ended);
+  }
+  assert.equal(closed.map(({ session }) => session), [2, 3, 1]);
+  assert.is(clock.timers, 0);
+});
+
+test("a session that begins when the clock was set ends in time, too", () => {
+  using clock = new Clock();
+  const { begin, closed } = start(clock);
+  begin({ expiresAt: NOW + 10 * DAY });
+  clock.set(NOW + DAY);
+  begin({ name: "y", expiresAt: NOW + DAY + 1_000 });
+  clock.advance(1_000);
+  assert.equal(closed.map(({ session }) => session), [2]);
+});
+
 test("a session that has ended leaves nothing, and is not closed again", () => {
   using clock = new Clock();
   const { tenures, begin, closed } = start(clock);

@@ -88,7 +88,7 @@ for (const [what, answer, code, words] of answers) {
     const carrier = new Carrier(near, { idleTime: NEVER });
     await bounded("the device", carrier.ready);
     const connection = await carrier.open("dial x");
-    const { value: stream } = await bounded("the stream", session.incoming.getReader().read());
+    const { value: stream } = await bounded("the stream", session.incoming.next());
     const writer = stream!.writable.getWriter();
     if (answer.length > 0) await writer.write(answer);
     await writer.close();

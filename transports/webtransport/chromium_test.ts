@@ -115,7 +115,7 @@ check("a page's close says why", async (ground) => {
   await call(page, "close", id, 7, "going for lunch");
   const info = await bounded("the relay", session.closed);
   assert.equal({ ...info }, { code: 7, reason: "going for lunch" });
-  const next = await bounded("incoming", session.incoming.getReader().read());
+  const next = await bounded("incoming", session.incoming.next());
   assert.is(next.done, true);
   assert.is((await call(page, "ended", id)).code, 7);
 });
@@ -170,9 +170,7 @@ async function connected({ page, listener, relay, sessions }: Ground) {
 }
 
 async function incoming(session: Session): Promise<Stream> {
-  const reader = session.incoming.getReader();
-  const { value } = await bounded("a stream", reader.read());
-  reader.releaseLock();
+  const { value } = await bounded("a stream", session.incoming.next());
   return value!;
 }
 

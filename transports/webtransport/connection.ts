@@ -3,6 +3,7 @@
  * what else comes. A rule that the peer breaks ends it with the code that the RFC names.
  */
 
+import { refuseStream } from "../../core/arrivals.ts";
 import { concat } from "../../core/bytes.ts";
 import { closeInfo, type Stream } from "../../core/transport.ts";
 import { Http3Code, Http3Error } from "./errors.ts";
@@ -16,7 +17,7 @@ import {
 } from "./frame.ts";
 import { PrefixReader } from "./prefix.ts";
 import { checkEncoder, DecoderCheck } from "./qpack_streams.ts";
-import { type QuicConnection, type QuicStream, refuseStream, stopReading } from "./quic.ts";
+import { type QuicConnection, type QuicStream, stopReading } from "./quic.ts";
 import {
   decodeSettings,
   encodeSettings,

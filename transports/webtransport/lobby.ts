@@ -4,7 +4,7 @@
  */
 
 import type { Stream } from "../../core/transport.ts";
-import { refuseStream } from "./quic.ts";
+import { refuseStream } from "../../core/arrivals.ts";
 import type { WebTransportSession } from "./session.ts";
 
 /** Streams that wait for a session; more are refused. Each may hold 1.25 MB. */

@@ -16,6 +16,7 @@ import {
   type Stream,
   type Transport,
 } from "../../core/transport.ts";
+import { Pulled } from "../pulled.ts";
 import { StreamOpener } from "../stream_opener.ts";
 import { PATH } from "./request.ts";
 
@@ -142,7 +143,7 @@ class PlatformSession implements Session {
   readonly transport = "webtransport";
   readonly remote: RemoteAddress;
   readonly closed: Promise<CloseInfo>;
-  readonly incoming: ReadableStream<Stream>;
+  readonly incoming: Pulled;
   readonly #platform: PlatformWebTransport;
   readonly #opener: StreamOpener;
   #closing?: CloseInfo;
@@ -165,7 +166,7 @@ class PlatformSession implements Session {
       },
     );
     this.closed.catch(() => {}); // Asking for it is optional.
-    this.incoming = this.#accepting();
+    this.incoming = new Pulled(platform.incomingBidirectionalStreams, this.closed);
   }
 
   openStream({ signal }: { signal?: AbortSignal } = {}): Promise<Stream> {
@@ -186,22 +187,5 @@ class PlatformSession implements Session {
   async [Symbol.asyncDispose](): Promise<void> {
     this.close();
     await this.closed.catch(() => {}); // How it ended is for those who ask.
-  }
-
-  #accepting(): ReadableStream<Stream> {
-    const reader: ReadableStreamDefaultReader<Stream> = this.#platform.incomingBidirectionalStreams
-      .getReader();
-    return new ReadableStream<Stream>({
-      pull: async (controller) => {
-        try {
-          const { value, done } = await reader.read();
-          if (done) controller.close();
-          else controller.enqueue(value);
-        } catch {
-          // Why accepting ended is what `closed` says: the end of a session ends this in order.
-          await this.closed.then(() => controller.close(), (error) => controller.error(error));
-        }
-      },
-    }, { highWaterMark: 0 });
   }
 }

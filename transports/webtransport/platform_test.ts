@@ -134,12 +134,12 @@ test("streams that come are handed on; the end of the session ends them", async 
     const platform = await made();
     platform.succeed();
     const session = await connecting;
-    const reader = session.incoming.getReader();
+    const { incoming } = session;
     const stream = new TransformStream();
     platform.arrivals.enqueue(stream);
-    assert.is((await bounded("a stream", reader.read())).value, stream);
+    assert.is((await bounded("a stream", incoming.next())).value, stream);
     assert.ok(await session.openStream());
-    const next = reader.read();
+    const next = incoming.next();
     if (lost) {
       platform.lose();
       assert.is((await bounded("incoming", failureOf(next))).code, "reset");

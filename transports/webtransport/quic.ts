@@ -21,12 +21,6 @@ export interface QuicConnection {
   close(info: { closeCode: number; reason: string }): void;
 }
 
-/** Tells the peer that nobody will read or write here. */
-export function refuseStream({ readable, writable }: Stream): void {
-  stopReading(readable);
-  writable.abort().catch(() => {}); // It has ended already, which is as good.
-}
-
 /** Tells the peer that nobody will read this. */
 export function stopReading(readable: ReadableStream<Uint8Array>): void {
   readable.cancel().catch(() => {}); // It has ended already, which is as good.

@@ -4,6 +4,7 @@
  * with it.
  */
 
+import { Arrivals, refuseStream } from "../../core/arrivals.ts";
 import { delay, throwIfAborted } from "../../core/deadline.ts";
 import { describe, TunnelError } from "../../core/errors.ts";
 import {
@@ -20,7 +21,6 @@ import type { Http3Connection } from "./connection.ts";
 import { Datagrams } from "./datagrams.ts";
 import { Http3Code, Http3Error } from "./errors.ts";
 import { encodeFrame, type FrameReader, FrameType, isUnknown } from "./frame.ts";
-import { refuseStream } from "./quic.ts";
 
 /** Milliseconds that an orderly end may take when the peer does not play along. */
 const CLOSE_TIMEOUT = 3_000;
@@ -42,7 +42,8 @@ export class WebTransportSession implements Session {
   readonly id: bigint;
   readonly remote: RemoteAddress;
   readonly closed: Promise<CloseInfo>;
-  readonly incoming: ReadableStream<Stream>;
+  /** No more wait in it than the peer may have open: a place is free once a stream was read. */
+  readonly incoming = new Arrivals();
   readonly datagrams: Datagrams;
   readonly #parts: SessionParts;
   readonly #settle: PromiseWithResolvers<CloseInfo> = Promise.withResolvers();
@@ -51,7 +52,6 @@ export class WebTransportSession implements Session {
   readonly #over = new AbortController();
   /** Fulfils when nothing more comes on the CONNECT's stream. */
   readonly #silent: Promise<void>;
-  #arrivals!: ReadableStreamDefaultController<Stream>;
 
   constructor(parts: SessionParts) {
     const { connection, id, remote } = parts;
@@ -62,10 +62,6 @@ export class WebTransportSession implements Session {
     this.closed.catch(() => {}); // Asking for it is optional.
     this.#opener = new StreamOpener(() => connection.openStream(id));
     this.datagrams = new Datagrams((payload) => connection.sendDatagram(id, payload));
-    // No more wait in it than the peer may have open: a place is free once a stream was read.
-    this.incoming = new ReadableStream({
-      start: (controller) => void (this.#arrivals = controller),
-    });
     connection.conn.closed.then(
       ({ closeCode = 0, reason = "" }) => this.#connectionClosed(closeCode, reason),
       (cause) => this.fail(this.#lost(describe(cause), cause)),
@@ -92,7 +88,7 @@ export class WebTransportSession implements Session {
   /** A stream of the peer's. */
   arrived(stream: Stream): void {
     if (this.#over.signal.aborted) refuseStream(stream);
-    else this.#arrivals.enqueue(stream);
+    else this.incoming.push(stream);
   }
 
   /** Ends it as lost, or for a rule that the peer broke. */
@@ -105,8 +101,7 @@ export class WebTransportSession implements Session {
     if (this.#over.signal.aborted) return false;
     this.#over.abort(error);
     this.datagrams.end();
-    if (error.code === "closed") this.#arrivals.close();
-    else this.#arrivals.error(error);
+    this.incoming.end(error.code === "closed" ? undefined : error);
     return true;
   }
 

@@ -55,9 +55,7 @@ export async function askMany(id: number, total: number, atOnce: number): Promis
 
 /** Answers the stream that the relay opens. */
 export async function answer(id: number, word: string): Promise<string> {
-  const reader = sessions[id]!.incoming.getReader();
-  const { value } = await reader.read();
-  reader.releaseLock();
+  const { value } = await sessions[id]!.incoming.next();
   const question = text(await readAll(value!));
   await write(value!, bytes(word));
   await value!.writable.close();

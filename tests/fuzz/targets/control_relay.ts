@@ -108,8 +108,7 @@ class Script {
   static async start(fleet: Fleet, tape: Tape): Promise<Script> {
     const [role, name] = [tape.chance(3) ? "device" : "operator", "mallory"] as const;
     const session = await fleet.connector.connect(fleet.url);
-    const incoming = session.incoming.getReader();
-    const control = (await incoming.read()).value!;
+    const control = (await session.incoming.next()).value!;
     const reader = control.readable.getReader();
     const first = (await reader.read()).value!;
     reader.releaseLock();

@@ -265,9 +265,7 @@ class Script {
   async #accept(): Promise<void> {
     const next = this.#sent.find(({ taken, stream }) => !taken && !stream.stopped);
     if (!this.#session || !next || this.#isClosed) return;
-    const reader = this.#session.incoming.getReader();
-    const { value } = await reader.read();
-    reader.releaseLock();
+    const { value } = await this.#session.incoming.next();
     if (!value) return;
     // Streams wait for their first bytes on their own, so any of them may be the first.
     const sent = this.#sent.find(({ stream }) => stream === value);

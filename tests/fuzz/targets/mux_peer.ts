@@ -54,7 +54,7 @@ class Script {
   readonly #model: MuxModel;
   readonly #opened: Open[] = [];
   readonly #pending: Promise<unknown>[] = [];
-  readonly #incoming: ReadableStreamDefaultReader<Stream>;
+  readonly #incoming: AsyncIterator<Stream>;
   #nextAccepted: number;
   #nextOpened: number;
   #opening = 0;
@@ -75,8 +75,7 @@ class Script {
     this.#session.closed.then(({ code }) => this.#outcome = `closed ${code}`, (error) => {
       this.#outcome = error.code;
     });
-    this.#incoming = this.#session.incoming.getReader();
-    this.#incoming.closed.catch(() => {}); // Seen by the reads that meet it.
+    this.#incoming = this.#session.incoming;
     // Nine in ten scripts greet; the others find out what happens else.
     if (!tape.chance(10)) this.#say(() => settings(8, tape.pick([262_144, 10, 0])));
   }
@@ -223,7 +222,7 @@ class Script {
 
   #accept(): void {
     this.#wait(
-      this.#incoming.read().then(({ value }) => {
+      this.#incoming.next().then(({ value }) => {
         if (!value) return;
         this.#add(value, this.#nextAccepted);
         this.#nextAccepted += 2;
