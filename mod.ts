@@ -81,7 +81,8 @@ export { Device, type DeviceOptions, type TargetConnector } from "./core/device.
 export type { ApprovalOptions, PendingDial } from "./core/approval.ts";
 export { askOperators } from "./core/ask_operators.ts";
 export { DEFAULT_ALLOW, formatTarget } from "./core/allow.ts";
-export { Dialer, type DialerOptions, type DialOptions, type LinkSource } from "./core/dialer.ts";
+export { Dialer, type DialerOptions, type DialOptions } from "./core/dialer.ts";
+export type { LinkSource } from "./core/places.ts";
 export { decideDial, waitingDials } from "./core/decide.ts";
 export {
   type EndpointOptions,

@@ -83,6 +83,7 @@ export async function relay(context: Context): Promise<void> {
     now: Date.now,
     log,
     limits,
+    streams: binding.limits.streams,
     metrics,
   });
   const local = relayUrl(isWildcard(address.hostname) ? "127.0.0.1" : address.hostname, port);

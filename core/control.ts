@@ -108,6 +108,8 @@ export const SignedIn = v.variant("type", [
     credential: v.optional(token),
     /** Milliseconds over which the relay's devices are to spread when all of them come back. */
     spread: v.optional(v.pipe(count, v.maxValue(MAX_SPREAD))),
+    /** Streams that an operator may have open on this session at once. */
+    places: v.optional(v.pipe(count, v.minValue(1), v.maxValue(1_000))),
   }),
   Refused,
 ]);

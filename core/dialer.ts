@@ -12,6 +12,7 @@ import type { Link } from "./link.ts";
 import { type Log, SILENT } from "./log.ts";
 import { type OpenOptions, PathAsker } from "./path_asker.ts";
 import type { PeersOptions } from "./peers.ts";
+import { type LinkSource, type Place, Places } from "./places.ts";
 import { Carriers, type Purpose } from "./shared/carriers.ts";
 
 /** Milliseconds that a channel without a path is kept by default: 5 minutes. */
@@ -32,11 +33,6 @@ const FINAL: ReadonlySet<ErrorCode> = new Set([
   "usage",
   "internal",
 ]);
-
-/** Where links come from; a {@linkcode Supervisor} is one. */
-export interface LinkSource {
-  link(timeout: number, signal?: AbortSignal): Promise<Link>;
-}
 
 export interface DialerOptions extends PeersOptions {
   readonly links: LinkSource;
@@ -80,6 +76,7 @@ export class Dialer {
   readonly #options: DialerOptions;
   readonly #asker: PathAsker;
   readonly #carriers: Carriers;
+  readonly #places: Places;
   readonly #log: Log;
   readonly #entries = new Set<Entry>();
   readonly #closed = new AbortController();
@@ -89,6 +86,14 @@ export class Dialer {
     this.#asker = new PathAsker(options);
     this.#carriers = new Carriers((purpose) => this.#dialShared(purpose));
     this.#log = options.log ?? SILENT;
+    this.#places = new Places({
+      links: options.links,
+      onOutgrown: (outgrown) => {
+        for (const entry of this.#entries) if (entry.link === outgrown) this.#move(entry);
+      },
+      signal: this.#closed.signal,
+      log: options.log,
+    });
   }
 
   /** Channels that are not over. */
@@ -137,19 +142,18 @@ export class Dialer {
     const signal = this.#untilClosed(options.signal);
     try {
       return await withDeadline({ action, timeout, signal }, async (signal, extend) => {
-        const { links } = this.#options;
-        let link = await links.link(timeout, signal);
+        let place = await this.#places.take(timeout, signal);
         const onPending = (wait: number) => {
           const most = Math.min(wait, this.#options.approvalTimeout ?? APPROVAL_WAIT);
           extend(most + timeout);
           this.#log.warn("waiting for approval", { device, seconds: Math.ceil(most / 1_000) });
         };
         const how: OpenOptions = { action, signal, said, onPending };
-        const open = () => this.#asker.open(link, device, target, how);
+        const open = () => this.#asker.open(place, device, target, how);
         const opened = await open().catch(async (cause) => {
-          if (!link.isSilent) throw cause;
+          if (!place.link.isSilent) throw cause;
           // Nothing of the connection has gone out yet: it may as well be dialled again.
-          link = await links.link(timeout, signal);
+          place = await this.#places.take(timeout, signal);
           return await open();
         });
         const { path, established } = opened;
@@ -165,7 +169,7 @@ export class Dialer {
           said,
           established,
           attempt: 0,
-          link,
+          link: place.link,
           attaching: false,
         };
         this.#entries.add(entry);
@@ -205,14 +209,25 @@ export class Dialer {
 
   /** Moves every channel to this link, for instance one by a better transport. */
   move(link: Link): void {
-    for (const entry of this.#entries) {
-      if (entry.link === link || entry.attaching || !entry.channel.path) continue;
-      this.#attach(entry, link, this.#closed.signal).catch((cause) => {
-        const { state } = toTunnelError(cause, "move a channel", "reset").parts;
-        this.#log.debug("a channel stays where it is", { device: entry.device, why: state });
-        // The path before may have gone meanwhile.
-        if (!entry.channel.path) this.#detached(entry, toTunnelError(cause, "move", "reset"));
+    this.#places.leave();
+    for (const entry of this.#entries) if (entry.link !== link) this.#move(entry, link);
+  }
+
+  /** Moves a channel to another place, if it has one now. Never rejects. */
+  async #move(entry: Entry, link?: Link): Promise<void> {
+    const { signal } = this.#closed;
+    try {
+      const place = await this.#places.take(DIAL_TIMEOUT, signal, link);
+      if (entry.attaching || !entry.channel.path) return place.release();
+      await this.#attach(entry, place, signal);
+    } catch (cause) {
+      const error = toTunnelError(cause, "move a channel", "reset");
+      this.#log.debug("a channel stays where it is", {
+        device: entry.device,
+        why: error.parts.state,
       });
+      // The path before may have gone meanwhile.
+      if (!entry.channel.path) this.#detached(entry, error);
     }
   }
 
@@ -261,15 +276,15 @@ export class Dialer {
 
   /** Attaches a channel again, as soon as that can be, within its window. */
   async #resume(entry: Entry): Promise<void> {
-    const { resumeWindow = DEFAULT_RESUME_WINDOW, links } = this.#options;
+    const { resumeWindow = DEFAULT_RESUME_WINDOW } = this.#options;
     const action = `resume the channel to ${entry.device}`;
     const backoff = new Backoff({});
     const { signal } = this.#closed;
     await withDeadline({ action, timeout: resumeWindow, signal }, async (signal) => {
       for (;;) {
         try {
-          const link = await links.link(resumeWindow, signal);
-          return await this.#attach(entry, link, signal);
+          const place = await this.#places.take(resumeWindow, signal);
+          return await this.#attach(entry, place, signal);
         } catch (cause) {
           const error = toTunnelError(cause, action, "reset");
           if (signal.aborted || FINAL.has(error.code)) throw error;
@@ -280,7 +295,7 @@ export class Dialer {
     });
   }
 
-  async #attach(entry: Entry, link: Link, signal: AbortSignal): Promise<void> {
+  async #attach(entry: Entry, place: Place, signal: AbortSignal): Promise<void> {
     const { channel, device, target, said, established } = entry;
     const began = performance.now();
     entry.attaching = true;
@@ -289,7 +304,8 @@ export class Dialer {
       const resume = { id, secret, attempt: ++entry.attempt, received: channel.received };
       const action = `resume the channel to ${device}`;
       const how: OpenOptions = { action, signal, said, resume };
-      const opened = await this.#asker.open(link, device, target, how);
+      const opened = await this.#asker.open(place, device, target, how);
+      const { link } = place;
       entry.link = link;
       channel.attach(opened.path, opened.established.received);
       const took = Math.round(performance.now() - began);

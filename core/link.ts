@@ -64,6 +64,8 @@ export class Link {
     readonly credential: string | undefined,
     /** Milliseconds over which a device and those like it spread when they come back. */
     readonly spread: number = 0,
+    /** Streams that the relay lets this end have open at once. */
+    readonly places: number = Infinity,
   ) {
     this.#control = control;
     this.closed = session.closed.then((info) => {
@@ -78,6 +80,11 @@ export class Link {
   /** Whether anything uses it. */
   get isUsed(): boolean {
     return this.#held > 0;
+  }
+
+  /** Whether a stream would have to wait for another's end. */
+  get isFull(): boolean {
+    return this.#held >= this.places;
   }
 
   /** Counts a stream in use on this session; call the result once when it has ended. */

@@ -17,6 +17,7 @@ import { TunnelError } from "./errors.ts";
 import type { Link } from "./link.ts";
 import { MAX_GREETING } from "./message.ts";
 import { type KnownPeer, Peers, type PeersOptions } from "./peers.ts";
+import type { Place } from "./places.ts";
 import { fromRefusal } from "./refusal.ts";
 
 /** Offers in one dial: a device that rotates its keys just now may call two of them stale. */
@@ -58,15 +59,14 @@ export class PathAsker {
     this.#tickets.clear();
   }
 
-  /** A path for a device's target, from its handshake on. */
+  /** A path for a device's target, from its handshake on. It has the place until its end. */
   async open(
-    link: Link,
+    { link, release }: Place,
     device: string,
     target: Target,
     options: OpenOptions,
   ): Promise<{ path: Path; established: Established }> {
     const { action, signal } = options;
-    const release = link.hold();
     try {
       let peer = await this.#peers.find(device, link, signal);
       for (let offers = 1;; offers++) {

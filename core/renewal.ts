@@ -2,7 +2,7 @@
 
 import { Backoff } from "./backoff.ts";
 import { delay } from "./deadline.ts";
-import type { LinkSource } from "./dialer.ts";
+import type { LinkSource } from "./places.ts";
 import { toTunnelError, type TunnelError } from "./errors.ts";
 import { type Principal, type Role, unverified, type Verifier } from "./identity/credential.ts";
 import { makeProof, renewalSubject } from "./identity/proof.ts";

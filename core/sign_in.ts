@@ -101,5 +101,6 @@ async function greet(session: Session, options: SignInOptions, action: string): 
   );
   const answer = await control.receive(SignedIn, { action, limit });
   if (answer.type === "refused") throw fromRefusal(answer, action);
-  return new Link(session, control, answer.principal, answer.credential, answer.spread);
+  const { principal, credential, spread, places } = answer;
+  return new Link(session, control, principal, credential, spread, places);
 }

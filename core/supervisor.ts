@@ -117,6 +117,17 @@ export class Supervisor {
     }
   }
 
+  /**
+   * One more link, which nobody supervises.
+   *
+   * @param outgrown of its kind, and in its place
+   * @throws {TunnelError} as an attempt to connect or remake does
+   */
+  async another(signal: AbortSignal, outgrown?: Link): Promise<Link> {
+    const { connect, remake } = this.#options;
+    return await (outgrown && remake ? remake(outgrown, signal) : connect(signal));
+  }
+
   /** Waits before the next attempt, and not for long while somebody waits for its result. */
   async #pause(wait: number, signal: AbortSignal): Promise<void> {
     const least = Math.min(wait, this.#options.impatience ?? IMPATIENCE);

@@ -142,11 +142,12 @@ export const DEFAULT_LIMITS: Readonly<Limits> = {
 /**
  * A relay's, instead. It keeps idle devices alive itself, and seldom: thousands of them cost it an
  * exchange each time. Since it is not they who ask, they notice its death within the idle timeout alone.
- * Streams cost memory from the handshake on, of every session alike: 256 would cost 15 kB more.
+ * Streams cost memory from the handshake on, of every session alike: 100 would cost 5 kB more. An
+ * operator that needs more of them opens more sessions (`core/places.ts`).
  * Where TCP tells of a relay's death at once, who rests is asked more seldom still.
  */
 export const RELAY_LIMITS: Readonly<Limits> = {
-  streams: 100,
+  streams: 16,
   keepAlive: 6_500,
   idleTimeout: 9_000,
   atRest: 3,

@@ -4,7 +4,8 @@ import type { Target } from "../core/allow.ts";
 import type { ApprovalOptions } from "../core/approval.ts";
 import type { Channel } from "../core/channel/channel.ts";
 import { Device, type DeviceOptions, type TargetConnector } from "../core/device.ts";
-import { Dialer, type DialerOptions, type DialOptions, type LinkSource } from "../core/dialer.ts";
+import { Dialer, type DialerOptions, type DialOptions } from "../core/dialer.ts";
+import type { LinkSource } from "../core/places.ts";
 import type { Duplex } from "../core/duplex.ts";
 import { openLink, type SessionConnector } from "../core/endpoint.ts";
 import { Authority, type Role, Verifier } from "../core/identity/credential.ts";
@@ -90,7 +91,9 @@ export async function startFleet(
 ): Promise<Fleet> {
   const { log = SILENT, now = Date.now } = options;
   const transport = memoryTransport();
-  const listener = await transport.listen({ hostname: "relay", port: 443, cert: "", key: "" });
+  const limits = options.streams === undefined ? undefined : { streams: options.streams };
+  const at = { hostname: "relay", port: 443, cert: "", key: "", limits };
+  const listener = await transport.listen(at);
   const { authority = await Authority.generate() } = options;
   const store = new MemoryStore();
   const metrics = new Metrics();

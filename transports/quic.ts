@@ -21,7 +21,7 @@ import { Pulled } from "./pulled.ts";
 import { StreamOpener } from "./stream_opener.ts";
 
 /** Milliseconds after which a guest that has not signed in is looked at more closely. */
-const LINGERING = 2_000;
+const LINGERING = 1_000;
 
 /** Application-Layer Protocol Negotiation name (RFC 7301) of the tunnel protocol. */
 export const ALPN = "tunnel/1";

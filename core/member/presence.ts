@@ -5,7 +5,7 @@ import { type SessionConnector, superviseEndpoint } from "../endpoint.ts";
 import { describe } from "../errors.ts";
 import { Verifier } from "../identity/credential.ts";
 import { audienceOf } from "../identity/proof.ts";
-import type { LinkSource } from "../dialer.ts";
+import type { LinkSource } from "../places.ts";
 import type { Link } from "../link.ts";
 import type { Log } from "../log.ts";
 import { Membership } from "../membership.ts";

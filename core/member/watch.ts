@@ -3,7 +3,7 @@
 import type { DeviceInfo, PresenceChange } from "../control.ts";
 import { abortError, untilAborted } from "../deadline.ts";
 import { toTunnelError, TunnelError } from "../errors.ts";
-import type { LinkSource } from "../dialer.ts";
+import type { LinkSource } from "../places.ts";
 import type { Link } from "../link.ts";
 
 /** Milliseconds for the next session with the relay, each time that it is waited for. */

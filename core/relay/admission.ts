@@ -27,6 +27,8 @@ export interface Gate extends Issuing {
   /** Whether this relay answers to a `host:port` that a client says it dialled. */
   readonly isOwnAddress: (address: string) => boolean;
   readonly agent: string;
+  /** Streams that a session may open at once, as its listeners have it; operators are told. */
+  readonly streams?: number;
   /** Milliseconds since 1970. */
   readonly now: () => number;
 }
@@ -94,8 +96,10 @@ export async function admit(session: Session, gate: Gate, bounds: Bounds): Promi
     const principal = { role: member.role, name: member.name };
     // It may open streams as soon as it has read this.
     streams.allow();
-    const spread = member.role === "device" ? spreadOf(bounds.access.devices) : undefined;
-    await control.send({ type: "welcome", principal, credential, spread });
+    const isDevice = member.role === "device";
+    const spread = isDevice ? spreadOf(bounds.access.devices) : undefined;
+    const places = isDevice ? undefined : gate.streams;
+    await control.send({ type: "welcome", principal, credential, spread, places });
     const shown = signIn.type === "auth" ? signIn.credential : credential!;
     return { member, instance, control, streams, credential: shown, epoch };
   };
