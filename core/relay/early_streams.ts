@@ -3,27 +3,27 @@
 import { TunnelError } from "../errors.ts";
 import type { Session, Stream } from "../transport.ts";
 
-/** Watches a session from its beginning; it owns `session.incoming`. */
+/**
+ * Watches a session from its beginning; it owns `session.incoming`. No loop waits in it, and nothing
+ * is kept for a sign-in that is over: thousands of devices have one each and open nothing.
+ */
 export class EarlyStreams {
-  /** Rejects when a stream comes before {@linkcode EarlyStreams.allow}. */
-  readonly violated: Promise<never>;
   readonly #incoming: AsyncIterator<Stream>;
-  #next: Promise<IteratorResult<Stream>>;
-  #isAllowed = false;
+  #violation: PromiseWithResolvers<never> | undefined = Promise.withResolvers();
   #isViolated = false;
+  /** One that came before anybody asked. */
+  #first: Stream | undefined;
+  #take: ((stream: Stream) => void) | undefined;
 
   constructor(session: Session) {
-    const { promise, reject } = Promise.withResolvers<never>();
-    this.violated = promise;
-    promise.catch(() => {}); // Met by whoever still signs the peer in.
     this.#incoming = session.incoming;
-    this.#next = this.#incoming.next();
-    this.#next.then(({ done }) => {
-      if (done || this.#isAllowed) return;
-      this.#isViolated = true;
-      const state = "it opened a stream before it had signed in";
-      reject(new TunnelError("protocol", { action: "sign in", state }));
-    }, ignore); // The session was lost, as it says itself.
+    this.#violation!.promise.catch(ignore); // Met by whoever still signs the peer in.
+    this.#wait();
+  }
+
+  /** Rejects when a stream comes before {@linkcode EarlyStreams.allow}; ask for it before that. */
+  get violated(): Promise<never> {
+    return this.#violation!.promise;
   }
 
   get isViolated(): boolean {
@@ -32,7 +32,7 @@ export class EarlyStreams {
 
   /** From now on the peer may open streams. */
   allow(): void {
-    this.#isAllowed = true;
+    this.#violation = undefined;
   }
 
   /**
@@ -40,13 +40,31 @@ export class EarlyStreams {
    * `take`, which must not throw.
    */
   forEach(take: (stream: Stream) => void): void {
-    // Not a loop that waits, which is memory where thousands of devices open nothing.
-    this.#next.then(({ value, done }) => {
-      if (done) return;
-      take(value);
-      this.#next = this.#incoming.next();
-      this.forEach(take);
-    }, ignore); // The session was lost, as it says itself.
+    this.#take = take;
+    if (this.#first) this.#hand(this.#first);
+  }
+
+  #wait(): void {
+    // When the session was lost it says so itself.
+    this.#incoming.next().then(({ value, done }) => done || this.#arrived(value), ignore);
+  }
+
+  #arrived(stream: Stream): void {
+    if (this.#violation) {
+      this.#isViolated = true;
+      const state = "it opened a stream before it had signed in";
+      this.#violation.reject(new TunnelError("protocol", { action: "sign in", state }));
+    } else if (this.#take) {
+      this.#hand(stream);
+    } else {
+      this.#first = stream;
+    }
+  }
+
+  #hand(stream: Stream): void {
+    this.#first = undefined;
+    this.#take!(stream);
+    this.#wait();
   }
 }
 

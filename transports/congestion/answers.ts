@@ -22,14 +22,16 @@ export interface AnswerOptions {
 
 /** Answers until the connection ends. Never rejects. */
 export async function answerDatagrams(
-  { conn, onMisuse, isMember, onWish, now = () => performance.now() }: AnswerOptions,
+  { conn, onMisuse, isMember, onWish, now = machineTime }: AnswerOptions,
 ): Promise<void> {
-  const bucket = new Bucket(ANSWERS, now);
+  // Most who are here send none.
+  let bucket: Bucket | undefined;
   let hasWished = false;
   try {
     for (;;) {
       const datagram = await conn.readDatagram();
       const message = decode(datagram);
+      bucket ??= new Bucket(ANSWERS, now);
       if (!message || !isMember() || !bucket.take()) return onMisuse();
       if (message.kind === Kind.wish && !hasWished) {
         hasWished = true;
@@ -40,6 +42,10 @@ export async function answerDatagrams(
   } catch {
     // The connection has ended, as its owner sees.
   }
+}
+
+function machineTime(): number {
+  return performance.now();
 }
 
 /**
