@@ -3,6 +3,7 @@ import * as assert from "uvu/assert";
 import { bounded } from "../tests/bounded.ts";
 import { failureOf } from "../tests/failure.ts";
 import { type Fleet, startFleet } from "../tests/fleet.ts";
+import type { MemorySession } from "../transports/memory.ts";
 import { superviseEndpoint } from "./endpoint.ts";
 import { TunnelError } from "./errors.ts";
 import type { Link } from "./link.ts";
@@ -29,6 +30,22 @@ test("dials that have no place on a session go by more of them, which leave when
   for (const { closed } of more) await bounded("the session's end", closed);
   const stays = Promise.race([first!.closed.then(() => "closed"), Promise.resolve("open")]);
   assert.is(await stays, "open");
+});
+
+test("channels of all sessions come again when every session is lost", async () => {
+  await using fleet = await startFleet({ streams: 2 });
+  await fleet.device("x");
+  await using operator = await operatorOf(fleet);
+  const dials = Array.from({ length: 5 }, () => operator.dialer.dial("x", TARGET));
+  const channels = await bounded("the dials", Promise.all(dials));
+  const before = operator.sessions;
+  assert.is(before.length, 3);
+  for (const session of before) (session as MemorySession).lose();
+  for (const [i, channel] of channels.entries()) {
+    await channel.write(Uint8Array.of(i));
+    assert.equal(await bounded("the echo", channel.read()), Uint8Array.of(i));
+  }
+  assert.is(operator.sessions.length - before.length, 3);
 });
 
 test("a place that was given back is used again", async () => {
