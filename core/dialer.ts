@@ -215,19 +215,20 @@ export class Dialer {
 
   /** Moves a channel to another place, if it has one now. Never rejects. */
   async #move(entry: Entry, link?: Link): Promise<void> {
+    const { device, channel } = entry;
     const { signal } = this.#closed;
+    let isBegun = false;
     try {
       const place = await this.#places.take(DIAL_TIMEOUT, signal, link);
-      if (entry.attaching || !entry.channel.path) return place.release();
+      // Whoever has lost the path meanwhile sees to another.
+      if (entry.attaching || !channel.path) return place.release();
+      isBegun = true;
       await this.#attach(entry, place, signal);
     } catch (cause) {
       const error = toTunnelError(cause, "move a channel", "reset");
-      this.#log.debug("a channel stays where it is", {
-        device: entry.device,
-        why: error.parts.state,
-      });
-      // The path before may have gone meanwhile.
-      if (!entry.channel.path) this.#detached(entry, error);
+      this.#log.debug("a channel stays where it is", { device, why: error.parts.state });
+      // The path before may have gone while the new one was made.
+      if (isBegun && !channel.path) this.#detached(entry, error);
     }
   }
 

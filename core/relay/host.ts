@@ -136,9 +136,7 @@ export class Host {
     try {
       seen();
       admitted.streams.forEach((stream) => turnAway(stream, limits.dialTimeout));
-      // In turn, not all at once, which is memory: when a session ends, its control stream does.
-      await this.#requests(tenure, admitted);
-      await session.closed;
+      await Promise.all([session.closed, this.#requests(tenure, admitted)]);
     } finally {
       if (registry.remove(entry)) seen();
     }
@@ -171,8 +169,7 @@ export class Host {
         place: (device) => presences.count(device, members.dial(operator, device)),
       });
     });
-    await this.#requests(tenure, admitted);
-    await session.closed;
+    await Promise.all([session.closed, this.#requests(tenure, admitted)]);
   }
 
   #requests(tenure: Tenure, { control, member }: Admitted): Promise<void> {
