@@ -229,7 +229,12 @@ export const Peer = v.object({ credential: token, epoch });
 export type Peer = v.InferOutput<typeof Peer>;
 
 export const Reply = v.variant("type", [
-  v.object({ type: v.literal("pong"), id: count }),
+  v.object({
+    type: v.literal("pong"),
+    id: count,
+    /** To a device: as in `welcome`, for the devices that there are by now. */
+    spread: v.optional(v.pipe(count, v.maxValue(MAX_SPREAD))),
+  }),
   v.object({ type: v.literal("peer"), id: count, ...Peer.entries }),
   v.object({ type: v.literal("device"), id: count, device: DeviceInfo }),
   v.object({

@@ -55,6 +55,7 @@ export class Link {
   #isSilent = false;
   #checking = false;
   #retirement?: ReturnType<typeof setTimeout>;
+  #spread: number;
 
   constructor(
     readonly session: Session,
@@ -62,12 +63,12 @@ export class Link {
     readonly principal: Principal,
     /** Set by a join: the new credential. */
     readonly credential: string | undefined,
-    /** Milliseconds over which a device and those like it spread when they come back. */
-    readonly spread: number = 0,
+    spread: number = 0,
     /** Streams that the relay lets this end have open at once. */
     readonly places: number = Infinity,
   ) {
     this.#control = control;
+    this.#spread = spread;
     this.closed = session.closed.then((info) => {
       const final = endOf(info, "keep the session");
       if (final.code === "replaced" || final.code === "refused") throw final;
@@ -75,6 +76,11 @@ export class Link {
     });
     this.closed.catch(() => {});
     this.#receive();
+  }
+
+  /** Milliseconds over which a device and those like it spread when they come back, as last told. */
+  get spread(): number {
+    return this.#spread;
   }
 
   /** Whether anything uses it. */
@@ -155,8 +161,13 @@ export class Link {
 
   /** The round trip to the relay and back through its engine, milliseconds. */
   async ping(signal?: AbortSignal): Promise<number> {
+    return await this.#ping(undefined, signal);
+  }
+
+  async #ping(roundTrip: number | undefined, signal: AbortSignal | undefined): Promise<number> {
     const began = performance.now();
-    await this.request({ type: "ping", id: 0 }, { signal });
+    const reply = await this.request({ type: "ping", id: 0, roundTrip }, { signal });
+    if (reply.type === "pong" && reply.spread !== undefined) this.#spread = reply.spread;
     return performance.now() - began;
   }
 
@@ -234,10 +245,14 @@ export class Link {
     return stop;
   }
 
-  /** Tells the relay how far away it is: milliseconds, as {@linkcode Link.ping} measured. */
-  async report(roundTrip: number, signal?: AbortSignal): Promise<void> {
+  /**
+   * Tells the relay how far away it is: milliseconds, as {@linkcode Link.ping} measured.
+   *
+   * @returns what this one took
+   */
+  async report(roundTrip: number, signal?: AbortSignal): Promise<number> {
     const rounded = Math.min(600_000, Math.round(roundTrip * 100) / 100);
-    await this.request({ type: "ping", id: 0, roundTrip: rounded }, { signal });
+    return await this.#ping(rounded, signal);
   }
 
   /** A nonce for the proofs of one {@linkcode Link.renew}. */

@@ -13,24 +13,17 @@ import { describe } from "../../core/errors.ts";
 import type { Authority } from "../../core/identity/credential.ts";
 import { Verifier } from "../../core/identity/credential.ts";
 import { SILENT } from "../../core/log.ts";
+import { reportRoundTrips } from "../../core/member/round_trips.ts";
 import { generateMemberKeys, Membership, publicKeysOf } from "../../core/membership.ts";
 import { DEVICE_LIMITS } from "../../core/transport.ts";
 import { Home } from "../../stores/home.ts";
 import { echoTarget } from "../../tests/fleet.ts";
-import { connectorOf, type Kind } from "./ground.ts";
+import { connectorOf, deviceName, type Kind, TARGET } from "./ground.ts";
 
 /** Devices that start at once. */
 const AT_ONCE = 16;
 /** Milliseconds that one may take to be online first. */
 const PATIENCE = 120_000;
-
-/** The target that every device allows. */
-export const TARGET = { port: 7 };
-
-/** The ID of a device by its number. */
-export function deviceName(number: number): string {
-  return `device-${number}`;
-}
 
 if (import.meta.main) {
   const [path = "", transport = "", first = "", count = ""] = Deno.args;
@@ -52,7 +45,10 @@ async function run(home: Home, transport: Kind, first: number, count: number): P
       ...{ relay: new URL(local), connector, agent: "bench", log: SILENT },
       claim: () => identity.claim(),
       epoch: () => device.epoch,
-      onUp: (link) => void device.serve(link),
+      onUp(link) {
+        device.serve(link);
+        reportRoundTrips(link);
+      },
     });
     supervisor.run(new AbortController().signal).catch((cause) => {
       console.error(`${id}: ${describe(cause)}`);

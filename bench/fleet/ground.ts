@@ -29,6 +29,14 @@ const CROWD_ENV = { MALLOC_MMAP_THRESHOLD_: "131072" };
 /** All of them come from one address here, which the defaults would take for an attack. */
 const LIMITS = ["address-rate=100000/s", "address-pending=100000"];
 
+/** The target that every device allows. */
+export const TARGET = { port: 7 };
+
+/** The ID of a device by its number. */
+export function deviceName(number: number): string {
+  return `device-${number}`;
+}
+
 /** One transport alone, or as they race by default. */
 export type Kind = "auto" | "quic" | "websocket";
 
@@ -102,8 +110,14 @@ export class Ground implements AsyncDisposable {
     return this.#relay;
   }
 
-  /** Starts processes of so many devices together; see {@linkcode Ground.reaches}. */
-  startDevices(count: number): void {
+  /**
+   * Starts processes of so many devices together; see {@linkcode Ground.reaches}. The relay has seen all
+   * of them before, as one has that knows a fleet: it tells them over what time to come back.
+   */
+  async startDevices(count: number): Promise<void> {
+    const at = { at: Date.now(), transport: "none", remote: { hostname: HOST, port: 0 } };
+    await using store = await this.#home.openStore();
+    await store.devicesSeen(Array.from({ length: count }, (_, number) => [deviceName(number), at]));
     const crowd = new URL("crowd.ts", import.meta.url).pathname;
     // Elsewhere each device has a machine of its own: here they are not to take the relay's share.
     const command = [

@@ -10,8 +10,7 @@
 
 import { delay } from "../../core/deadline.ts";
 import { describe } from "../../core/errors.ts";
-import { deviceName, TARGET } from "../fleet/crowd.ts";
-import { Ground, type Kind } from "../fleet/ground.ts";
+import { deviceName, Ground, type Kind, TARGET } from "../fleet/ground.ts";
 import { cpuOf, type Usage, usageOf } from "../fleet/usage.ts";
 import { Random } from "../../tests/random.ts";
 import type { Row } from "../measure.ts";
@@ -102,7 +101,7 @@ async function measure(
   const before = await usageOf(ground.relay.pid);
   progress("signing in");
   const began = performance.now();
-  ground.startDevices(count);
+  await ground.startDevices(count);
   await ground.reaches(count, PATIENCE);
   const took = performance.now() - began;
   const cost = await cpuOf(ground.relay.pid) - before.cpu;

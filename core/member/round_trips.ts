@@ -3,22 +3,35 @@
 import { delay } from "../deadline.ts";
 import type { Link } from "../link.ts";
 
-/** Milliseconds between two measurements. */
-const INTERVAL = 60_000;
-/** Pings of one measurement; the shortest counts, since the others waited for something. */
-const PINGS = 3;
+/** Milliseconds between two measurements: each is an exchange, of which a relay has thousands. */
+const INTERVAL = 300_000;
+/** Measurements of which the shortest counts, since the others waited for something. */
+const RECENT = 3;
+
+export interface ReportOptions {
+  /** Milliseconds between two measurements; default 300,000. */
+  readonly interval?: number;
+  /** 0 to 1; default `Math.random`. */
+  readonly random?: () => number;
+}
 
 /** Measures and tells until the session ends. Never rejects. */
-export async function reportRoundTrips(link: Link, interval: number = INTERVAL): Promise<void> {
+export async function reportRoundTrips(
+  link: Pick<Link, "closed" | "ping" | "report" | "spread">,
+  { interval = INTERVAL, random = Math.random }: ReportOptions = {},
+): Promise<void> {
   const over = new AbortController();
   const end = () => over.abort();
   link.closed.then(end, end);
   const { signal } = over;
   try {
+    // While a fleet comes back its relay has better to do.
+    await delay(link.spread * (1 + random()), signal);
+    if (signal.aborted) return;
+    let recent = [await link.ping(signal), await link.ping(signal)];
     while (!signal.aborted) {
-      const times: number[] = [];
-      for (let i = 0; i < PINGS; i++) times.push(await link.ping(signal));
-      await link.report(Math.min(...times), signal);
+      const took = await link.report(Math.min(...recent), signal);
+      recent = [...recent, took].slice(-RECENT);
       await delay(interval, signal);
     }
   } catch {

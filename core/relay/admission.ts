@@ -19,6 +19,7 @@ import type { AuditLog } from "./audit_log.ts";
 import { cannotIssue, type Issuing, validityOf } from "./issuing.ts";
 import type { Members } from "./members.ts";
 import type { Refusals } from "./refusals.ts";
+import { spreadOf } from "./spread.ts";
 
 /** What a relay decides by. */
 export interface Gate extends Issuing {
@@ -56,12 +57,6 @@ export interface Admitted {
   /** A device's. */
   readonly epoch: string | undefined;
 }
-
-/** Milliseconds from one sign-in to the next at which a relay still has time for dials. */
-const SIGN_IN_COST = 3;
-/** Milliseconds over which a fleet spreads: below the first it need not, above the other it waits. */
-const LEAST_SPREAD = 250;
-const MOST_SPREAD = 20_000;
 
 /** Milliseconds that a refused peer has to read why. */
 const FAREWELL = 2_000;
@@ -123,12 +118,6 @@ export async function admit(session: Session, gate: Gate, bounds: Bounds): Promi
     }
     throw error;
   }
-}
-
-/** Over what time so many devices come back without being in each other's way. */
-function spreadOf(devices: number): number | undefined {
-  const spread = Math.min(devices * SIGN_IN_COST, MOST_SPREAD);
-  return spread < LEAST_SPREAD ? undefined : spread;
 }
 
 type Of<T extends SignIn["type"]> = Extract<SignIn, { type: T }>;

@@ -17,6 +17,7 @@ import type { Presences } from "./presences.ts";
 import type { Refusals } from "./refusals.ts";
 import type { DeviceSession } from "./registry.ts";
 import type { Renewals } from "./renewals.ts";
+import { spreadOf } from "./spread.ts";
 import { Watching } from "./watching.ts";
 
 /** Devices in one answer; the message then stays well under its limit. */
@@ -131,9 +132,11 @@ async function answer(
   }
 }
 
-function ping({ id, roundTrip }: Of<"ping">, { role, name, presences }: RequestContext): Reply {
-  if (role === "device" && roundTrip !== undefined) presences.measured(name, roundTrip);
-  return { type: "pong", id };
+function ping({ id, roundTrip }: Of<"ping">, context: RequestContext): Reply {
+  const { role, name, presences, access } = context;
+  if (role !== "device") return { type: "pong", id };
+  if (roundTrip !== undefined) presences.measured(name, roundTrip);
+  return { type: "pong", id, spread: spreadOf(access.devices) };
 }
 
 async function oneDevice({ id, device }: Of<"device">, context: RequestContext) {
