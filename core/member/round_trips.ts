@@ -7,6 +7,8 @@ import type { Link } from "../link.ts";
 const INTERVAL = 300_000;
 /** Measurements of which the shortest counts, since the others waited for something. */
 const RECENT = 3;
+/** How many times as long as its return a fleet takes for its first measurements. */
+const FIRST = 20;
 
 export interface ReportOptions {
   /** Milliseconds between two measurements; default 300,000. */
@@ -25,8 +27,8 @@ export async function reportRoundTrips(
   link.closed.then(end, end);
   const { signal } = over;
   try {
-    // While a fleet comes back its relay has better to do.
-    await delay(link.spread * (1 + random()), signal);
+    // While a fleet comes back its relay has better to do, and as much again just after.
+    await delay(link.spread * (1 + (FIRST - 1) * random()), signal);
     if (signal.aborted) return;
     let recent = [await link.ping(signal), await link.ping(signal)];
     while (!signal.aborted) {
