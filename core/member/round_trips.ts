@@ -30,7 +30,7 @@ export async function reportRoundTrips(
     // While a fleet comes back its relay has better to do, and as much again just after.
     await delay(link.spread * (1 + (FIRST - 1) * random()), signal);
     if (signal.aborted) return;
-    let recent = [await link.ping(signal), await link.ping(signal)];
+    let recent = [await link.ping(signal)];
     while (!signal.aborted) {
       const took = await link.report(Math.min(...recent), signal);
       recent = [...recent, took].slice(-RECENT);

@@ -23,7 +23,7 @@ test("the shortest of the last three is told, again and again, until the session
   await bounded("the reports", enough.promise);
   closed.reject(new Error("it is lost"));
   await bounded("the end", reporting);
-  assert.equal(told.slice(0, 7), [40, 40, 40, 30, 30, 30, 80]);
+  assert.equal(told.slice(0, 7), [50, 40, 40, 40, 30, 30, 30]);
 });
 
 test("a session that ends while its fleet comes back is not measured at all", async () => {
