@@ -207,10 +207,15 @@ export class Dialer {
     }
   }
 
-  /** Moves every channel to this link, for instance one by a better transport. */
+  /**
+   * Moves channels to this link, for instance one by a better transport, and to others beside it where
+   * it is full. What goes by another of the same transport stays.
+   */
   move(link: Link): void {
-    this.#places.leave();
-    for (const entry of this.#entries) if (entry.link !== link) this.#move(entry, link);
+    this.#places.prefer(link.session.transport);
+    for (const entry of this.#entries) {
+      if (entry.link !== link && !this.#places.has(entry.link)) this.#move(entry, link);
+    }
   }
 
   /** Moves a channel to another place, if it has one now. Never rejects. */
@@ -219,9 +224,10 @@ export class Dialer {
     const { signal } = this.#closed;
     let isBegun = false;
     try {
-      const place = await this.#places.take(DIAL_TIMEOUT, signal, link);
+      const current = link ?? await this.#options.links.link(DIAL_TIMEOUT, signal);
+      const place = await this.#places.takeFree(current, signal);
       // Whoever has lost the path meanwhile sees to another.
-      if (entry.attaching || !channel.path) return place.release();
+      if (!place || entry.attaching || !channel.path) return place?.release();
       isBegun = true;
       await this.#attach(entry, place, signal);
     } catch (cause) {

@@ -41,7 +41,9 @@ export interface PlacesOptions {
 export class Places {
   readonly #options: PlacesOptions;
   /** Links beside the current one. */
-  #more = new Set<Link>();
+  readonly #more = new Set<Link>();
+  /** The transport that links beside the current one are to have, once one has shown to be better. */
+  #transport: string | undefined;
   #making: Promise<boolean> | undefined;
   #isPausing = false;
 
@@ -50,25 +52,43 @@ export class Places {
   }
 
   /**
-   * A place on the current link, or on another one.
+   * A place on the current link, or on another one. Where there is none, and no other is to be had, the
+   * stream waits on the current link until one has ended there.
    *
    * @param timeout milliseconds that there may be no link
-   * @param preferred the current link, by default the source's
    * @throws {TunnelError} `unreachable`, `aborted`, or what ended the source of links
    */
-  async take(timeout: number, signal: AbortSignal, preferred?: Link): Promise<Place> {
+  async take(timeout: number, signal: AbortSignal): Promise<Place> {
+    const current = await this.#options.links.link(timeout, signal);
+    return await this.takeFree(current, signal) ?? placeOn(current);
+  }
+
+  /**
+   * A place that a stream need not wait for, on this link or beside it; undefined where there is none.
+   *
+   * @throws {TunnelError} `aborted`
+   */
+  async takeFree(current: Link, signal: AbortSignal): Promise<Place | undefined> {
     for (;;) {
-      const current = preferred ?? await this.#options.links.link(timeout, signal);
       const free = [current, ...this.#more].find(({ isFull }) => !isFull);
       if (free) return placeOn(free);
-      // Where there is no other, the stream waits until one has ended here.
-      if (!await this.#another(signal)) return placeOn(current);
+      if (!await this.#another(signal)) return undefined;
     }
   }
 
-  /** Leaves the links of before to those who use them: a better one has come. */
-  leave(): void {
-    this.#more = new Set();
+  /** Whether a link is one beside the current one. */
+  has(link: Link): boolean {
+    return this.#more.has(link);
+  }
+
+  /** Leaves links by other transports to those who use them: a better one has come. */
+  prefer(transport: string): void {
+    this.#transport = transport;
+    for (const link of this.#more) if (!this.#suits(link)) this.#more.delete(link);
+  }
+
+  #suits({ session: { transport } }: Link): boolean {
+    return this.#transport === undefined || this.#transport === transport;
   }
 
   /** False when another cannot be had now. One is made at a time. */
@@ -80,13 +100,11 @@ export class Places {
 
   async #make(outgrown?: Link): Promise<boolean> {
     const { links, signal, log = SILENT, onOutgrown } = this.#options;
-    // Those of now: whoever leaves them meanwhile leaves this one too.
-    const more = this.#more;
     try {
       const link = await links.another!(signal, outgrown);
       log.info("one more session is open", { via: link.session.transport });
-      this.#keep(link, more);
-      if (outgrown && more.delete(outgrown)) onOutgrown(outgrown);
+      this.#keep(link);
+      if (outgrown && this.#more.delete(outgrown)) onOutgrown(outgrown);
       return true;
     } catch (cause) {
       const { state } = toTunnelError(cause, "open one more session", "unreachable").parts;
@@ -97,10 +115,11 @@ export class Places {
     }
   }
 
-  #keep(link: Link, more: Set<Link>): void {
+  #keep(link: Link): void {
     const { session } = link;
-    more.add(link);
-    const gone = () => void more.delete(link);
+    // What suits no more by the time that it is there leaves as all of them do: when nothing uses it.
+    if (this.#suits(link)) this.#more.add(link);
+    const gone = () => void this.#more.delete(link);
     session.closed.then(gone, gone);
     session.outgrown?.then(() => this.#more.has(link) && this.#make(link));
     link.retire(this.#options.signal);

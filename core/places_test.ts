@@ -48,6 +48,21 @@ test("channels of all sessions come again when every session is lost", async () 
   assert.is(operator.sessions.length - before.length, 3);
 });
 
+test("when one session is lost its channels come again, and the others stay where they are", async () => {
+  await using fleet = await startFleet({ streams: 2 });
+  await fleet.device("x");
+  await using operator = await operatorOf(fleet);
+  const dials = Array.from({ length: 5 }, () => operator.dialer.dial("x", TARGET));
+  const channels = await bounded("the dials", Promise.all(dials));
+  (operator.sessions[0] as MemorySession).lose();
+  for (const [i, channel] of channels.entries()) {
+    await channel.write(Uint8Array.of(i));
+    assert.equal(await bounded("the echo", channel.read()), Uint8Array.of(i));
+  }
+  assert.is(operator.resumed, 2);
+  assert.is(operator.sessions.length, 4);
+});
+
 test("a place that was given back is used again", async () => {
   await using fleet = await startFleet({ streams: 2 });
   await fleet.device("x");
@@ -117,21 +132,38 @@ test("a session that is outgrown has another in its place, and its work is to mo
   assert.is((await places.take(1_000, open())).link, made[1]);
 });
 
-test("who leaves for a better link takes no place beside the one of before", async () => {
-  const links = [fakeLink(1), fakeLink(1)] as const;
-  const made = [fakeLink(5), fakeLink(5)];
+test("where a better transport has come, no place beside the link of before is taken", async () => {
+  const links = [fakeLink(1), fakeLink(1, "better")] as const;
+  const made = [fakeLink(5), fakeLink(5, "better"), fakeLink(5, "better")];
   let current: Link = links[0];
   const places = placesOf({
     link: () => Promise.resolve(current),
     another: () => Promise.resolve(made.shift()!),
   });
-  const [before, after] = made;
+  const [before, after, other] = made;
   await places.take(1_000, open());
   assert.is((await places.take(1_000, open())).link, before);
   current = links[1];
-  places.leave();
+  places.prefer("better");
+  assert.not(places.has(before!));
   assert.is((await places.take(1_000, open())).link, links[1]);
   assert.is((await places.take(1_000, open())).link, after);
+  // A session by the same transport leaves those beside it where they are.
+  places.prefer("better");
+  assert.ok(places.has(after!));
+  for (let i = 0; i < 4; i++) assert.is((await places.take(1_000, open())).link, after);
+  assert.is((await places.take(1_000, open())).link, other);
+});
+
+test("without a place to move to, and no other session, there is none to wait for", async () => {
+  const current = fakeLink(0);
+  const refused = new TunnelError("limit", { action: "sign in", state: "there are too many" });
+  const places = placesOf({
+    link: () => Promise.resolve(current),
+    another: () => Promise.reject(refused),
+  });
+  assert.is(await places.takeFree(current, open()), undefined);
+  assert.is((await places.take(1_000, open())).link, current);
 });
 
 test.run();
@@ -142,16 +174,21 @@ async function operatorOf(fleet: Fleet) {
   const { identity } = await fleet.member("operator", "night-shift");
   const warning = Promise.withResolvers<string>();
   const warn = (_: string, { why }: { why?: unknown } = {}) => warning.resolve(String(why));
+  let resumed = 0;
+  const info = (what: string) => what === "channel resumed" && resumed++;
   const supervisor = superviseEndpoint({
     ...{ relay: fleet.url, connector: fleet.connector, agent: "test", log: SILENT },
     claim: () => identity.claim(),
   });
-  const dialer = await fleet.dialer(supervisor, { log: { ...SILENT, warn } });
+  const dialer = await fleet.dialer(supervisor, { log: { ...SILENT, info, warn } });
   const ending = new AbortController();
   const running = supervisor.run(ending.signal);
   return {
     dialer,
     warned: warning.promise,
+    get resumed() {
+      return resumed;
+    },
     get sessions() {
       return fleet.sessions.slice(before);
     },
@@ -174,11 +211,11 @@ function open(): AbortSignal {
 }
 
 /** As much of a link as places need. */
-function fakeLink(places: number): Link & { outgrow(): void } {
+function fakeLink(places: number, transport = "fake"): Link & { outgrow(): void } {
   const outgrown = Promise.withResolvers<void>();
   let held = 0;
   return {
-    session: { transport: "fake", closed: new Promise(() => {}), outgrown: outgrown.promise },
+    session: { transport, closed: new Promise(() => {}), outgrown: outgrown.promise },
     get isFull() {
       return held >= places;
     },
