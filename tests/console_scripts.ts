@@ -29,6 +29,27 @@ export const ROW_NAMES =
 /** The start of what has the focus. */
 export const FOCUSED = `document.activeElement.textContent.slice(0, 15)`;
 
+/** The rows that have the focus, one after the other, when two keys come within a frame in the first. */
+export const KEYS = `(async () => {
+  const frames = async () => {
+    for (let i = 0; i < 4; i++) await new Promise(requestAnimationFrame);
+  };
+  const press = (key) =>
+    document.activeElement.dispatchEvent(
+      new KeyboardEvent("keydown", { key, bubbles: true, cancelable: true }),
+    );
+  press("Home");
+  await frames();
+  const focused = [];
+  const note = ({ target }) => focused.push(target.textContent.slice(0, 1));
+  document.addEventListener("focusin", note);
+  press("ArrowDown");
+  press("End");
+  await frames();
+  document.removeEventListener("focusin", note);
+  return focused;
+})()`;
+
 /** How a device's page looks that has a heading and pictures. */
 export const LOOK = `(() => {
   const { color, backgroundImage } = getComputedStyle(document.querySelector("h1"));

@@ -6,7 +6,7 @@ import type { Page } from "playwright-core";
 import { bounded } from "./bounded.ts";
 import { CHROMIUM } from "./chromium.ts";
 import { signIn, startConsole } from "./console_ground.ts";
-import { FOCUSED, KEPT_KEYS, ROW_NAMES, until } from "./console_scripts.ts";
+import { FOCUSED, KEPT_KEYS, KEYS, ROW_NAMES, until } from "./console_scripts.ts";
 import { echoServer } from "./echo.ts";
 import { testWith } from "./require.ts";
 
@@ -148,6 +148,7 @@ testWith(
     await page.keyboard.press("ArrowDown");
     await page.keyboard.press("End");
     assert.match(await focused(), /^c/);
+    assert.equal(await page.evaluate<string[]>(KEYS), ["b", "c"]);
     const outline = await page.evaluate("getComputedStyle(document.activeElement).outlineStyle");
     assert.is(outline, "solid");
     await page.keyboard.press("Enter");

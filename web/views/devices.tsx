@@ -144,8 +144,13 @@ function moveFocus(
   const [top, bottom] = [index * ROW_HEIGHT, (index + 1) * ROW_HEIGHT];
   if (top < list.scrollTop) list.scrollTop = top;
   else if (bottom > list.scrollTop + list.clientHeight) list.scrollTop = bottom - list.clientHeight;
-  const focus = () => list.querySelector<HTMLElement>(`[data-index="${index}"]`)?.focus();
-  focus();
-  // A row that was out of sight is there after the next frame.
-  requestAnimationFrame(() => requestAnimationFrame(focus));
+  const row = () => list.querySelector<HTMLElement>(`[data-index="${index}"]`);
+  wanted = index;
+  row()?.focus();
+  // A row that was out of sight is there after the next frame; by then another key may have come.
+  const later = () => wanted === index && row()?.focus();
+  if (!row()) requestAnimationFrame(() => requestAnimationFrame(later));
 }
+
+/** The row that the last key has asked for. */
+let wanted: number | undefined;
