@@ -42,8 +42,6 @@ export class Places {
   readonly #options: PlacesOptions;
   /** Links beside the current one. */
   readonly #more = new Set<Link>();
-  /** The transport that links beside the current one are to have, once one has shown to be better. */
-  #transport: string | undefined;
   #making: Promise<boolean> | undefined;
   #isPausing = false;
 
@@ -81,14 +79,11 @@ export class Places {
     return this.#more.has(link);
   }
 
-  /** Leaves links by other transports to those who use them: a better one has come. */
+  /** Leaves the links by other transports to those who use them: a better one has come. */
   prefer(transport: string): void {
-    this.#transport = transport;
-    for (const link of this.#more) if (!this.#suits(link)) this.#more.delete(link);
-  }
-
-  #suits({ session: { transport } }: Link): boolean {
-    return this.#transport === undefined || this.#transport === transport;
+    for (const link of this.#more) {
+      if (link.session.transport !== transport) this.#more.delete(link);
+    }
   }
 
   /** False when another cannot be had now. One is made at a time. */
@@ -117,8 +112,7 @@ export class Places {
 
   #keep(link: Link): void {
     const { session } = link;
-    // What suits no more by the time that it is there leaves as all of them do: when nothing uses it.
-    if (this.#suits(link)) this.#more.add(link);
+    this.#more.add(link);
     const gone = () => void this.#more.delete(link);
     session.closed.then(gone, gone);
     session.outgrown?.then(() => this.#more.has(link) && this.#make(link));

@@ -155,6 +155,22 @@ test("where a better transport has come, no place beside the link of before is t
   assert.is((await places.take(1_000, open())).link, other);
 });
 
+test("a session by another transport than the current one's serves as well, and one is enough", async () => {
+  const current = fakeLink(1, "websocket");
+  const refused = new TunnelError("limit", { action: "sign in", state: "there are too many" });
+  const made: Link[] = [];
+  const another = () => {
+    if (made.length === 3) return Promise.reject(refused);
+    made.push(fakeLink(5, "quic"));
+    return Promise.resolve(made.at(-1)!);
+  };
+  const places = placesOf({ link: () => Promise.resolve(current), another });
+  places.prefer("websocket");
+  await places.take(1_000, open());
+  assert.is((await places.take(1_000, open())).link, made[0]);
+  assert.is(made.length, 1);
+});
+
 test("without a place to move to, and no other session, there is none to wait for", async () => {
   const current = fakeLink(0);
   const refused = new TunnelError("limit", { action: "sign in", state: "there are too many" });
