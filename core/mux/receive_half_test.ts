@@ -39,6 +39,23 @@ test("a window stays when a burst was read in less than a round trip", () => {
   assert.is(tuner.growth(INITIAL_WINDOW, INITIAL_WINDOW, 0.05, 3), 0);
 });
 
+test("a window of what is fast on a short way grows until credit is given for full messages", () => {
+  const tuner = new WindowTuner(0);
+  let window = INITIAL_WINDOW;
+  for (let now = 4; now <= 40; now += 4) {
+    tuner.blocked();
+    window += tuner.growth(window, 4 * 150_000, 0.2, now);
+  }
+  assert.not(isCreditDue(window, MAX_CHUNK - 1));
+  assert.ok(window < 1024 * 1024, `${window} bytes`);
+});
+
+test("a window stays on a short way that carries 100 Mbit/s", () => {
+  const tuner = new WindowTuner(0);
+  tuner.blocked();
+  assert.is(tuner.growth(INITIAL_WINDOW, 4 * 12_500, 0.2, 4), 0);
+});
+
 for (const frame of [16_384, 65_000, MAX_CHUNK]) {
   test(`a window grows until a long way is full, with frames of ${frame} bytes`, () => {
     const rate = 12_500; // Bytes a millisecond: 100 Mbit/s.

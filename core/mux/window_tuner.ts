@@ -5,7 +5,12 @@ export const MAX_WINDOW = 4 * 1024 * 1024;
 /** Bytes by which it grows at least: a full frame. Smaller steps would only cut frames into pieces. */
 const STEP = 64 * 1024;
 /** Milliseconds over which a rate is measured at least: less says more of bursts than of the way. */
-const LEAST_PERIOD = 1;
+const LEAST_PERIOD = 4;
+/**
+ * Milliseconds that credit takes at least where both ends are busy, however short the way is at rest:
+ * each has a full message in hand first. What is fast on a short way goes out in full messages then.
+ */
+const LEAST_TRIP = 2;
 
 /**
  * A window holds its sender back when it is smaller than what is on the way in one round trip. So
@@ -33,7 +38,7 @@ export class WindowTuner {
     this.#bytes += read;
     const period = now - this.#since;
     if (period < Math.max(LEAST_PERIOD, roundTrip)) return 0;
-    const product = roundTrip * this.#bytes / period;
+    const product = Math.max(roundTrip, LEAST_TRIP) * this.#bytes / period;
     const wanted = Math.round(2 * product / STEP) * STEP;
     const blocked = this.#blocked;
     this.#since = now;
