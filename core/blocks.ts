@@ -26,7 +26,7 @@ export function giveBlock(bytes: Uint8Array<ArrayBuffer>): void {
  * stays near what came, else a block. {@linkcode giveBlock} takes either.
  */
 export function takeRoom(length: number, least: number): Uint8Array<ArrayBuffer> {
-  if (length <= BLOCK / 2 || length > BLOCK) return new Uint8Array(Math.max(length, least));
+  if (length < BLOCK / 2 || length > BLOCK) return new Uint8Array(Math.max(length, least));
   return takeBlock();
 }
 
