@@ -14,7 +14,7 @@ import {
   type Stream,
   type Transport,
 } from "../core/transport.ts";
-import { answerDatagrams } from "./congestion/answers.ts";
+import { answerDatagrams, type Asker, type Wishes } from "./congestion/answers.ts";
 import { FIRST, LossWatch, type Successor } from "./congestion/watch.ts";
 import { connectQuic, listenQuic, type QuicProtocol } from "./quic_endpoint.ts";
 import { Pulled } from "./pulled.ts";
@@ -32,7 +32,7 @@ export const quicProtocol: QuicProtocol = {
   transport: "quic",
   streams: { bidirectional: 0, unidirectional: 0 },
   open: (conn, { how }) => Promise.resolve(new ClientSession(conn, how)),
-  accept: (conn, { onWish }) => Promise.resolve(new RelaySession(conn, onWish)),
+  accept: (conn, { wishes }) => Promise.resolve(new RelaySession(conn, wishes)),
 };
 
 /** The QUIC transport. */
@@ -132,7 +132,8 @@ class ClientSession extends QuicSession {
 }
 
 /** A relay's session: answers the datagrams of members. */
-class RelaySession extends QuicSession {
+class RelaySession extends QuicSession implements Asker {
+  readonly #wishes: Wishes;
   #isMember = false;
   /**
    * Looks at a guest who lingers. To look at everybody would be 4 kB of memory for each; a member who
@@ -140,11 +141,23 @@ class RelaySession extends QuicSession {
    */
   #look: ReturnType<typeof setTimeout> | undefined;
 
-  constructor(conn: Deno.QuicConn, onWish: () => void) {
+  constructor(conn: Deno.QuicConn, wishes: Wishes) {
     super(conn);
+    this.#wishes = wishes;
     this.#look = setTimeout(() => this.refuseOthers(), LINGERING);
-    const onMisuse = () => this.refuse(MISUSE);
-    answerDatagrams({ conn, onMisuse, isMember: () => this.#isMember, onWish });
+    answerDatagrams(conn, this);
+  }
+
+  get isMember(): boolean {
+    return this.#isMember;
+  }
+
+  wished(): void {
+    this.#wishes.add(this.remote.hostname);
+  }
+
+  misused(): void {
+    this.refuse(MISUSE);
   }
 
   override close(info?: CloseInfo): void {

@@ -45,11 +45,11 @@ export interface QuicProtocol {
    * Makes a session of a client's connection. When it rejects the connection is closed, unless that
    * has been done.
    *
-   * @param options.onWish has the next connection from there bear loss
+   * @param options.wishes takes note that the next connection from there is to bear loss
    */
   accept(
     conn: Deno.QuicConn,
-    options: { signal: AbortSignal; onWish: () => void },
+    options: { signal: AbortSignal; wishes: Wishes },
   ): Promise<Session>;
 }
 
@@ -231,13 +231,13 @@ class QuicListener implements Listener {
       const { hostname, port } = accepted.remoteAddr;
       admit?.({ hostname, port });
       this.#wishes.grant(hostname);
-      const onWish = () => this.#wishes.add(hostname);
       const options = { action, timeout: HANDSHAKE_TIMEOUT, signal };
+      const wishes = this.#wishes;
       return await withDeadline(options, async (signal) => {
         // It fulfils when the handshake has failed too: there is no protocol then.
         await accepted.handshake;
         throwIfAborted(signal, action);
-        return await this.#protocolOf(accepted, action).accept(accepted, { signal, onWish });
+        return await this.#protocolOf(accepted, action).accept(accepted, { signal, wishes });
       });
     } catch (cause) {
       conn?.close({ closeCode: CloseCode.limit, reason: "" });

@@ -6,7 +6,8 @@ import type { Stream } from "../core/transport.ts";
 
 export class StreamOpener {
   readonly #create: () => Promise<Stream>;
-  readonly #waiters: PromiseWithResolvers<Stream>[] = [];
+  /** None at rest: a relay has an opener for each of thousands of idle devices. */
+  #waiters: Set<PromiseWithResolvers<Stream>> | undefined;
   #opening = false;
   #spare?: Stream;
 
@@ -18,15 +19,13 @@ export class StreamOpener {
   /** @throws {TunnelError} `aborted`, or `reset` when there is no more to be had */
   async open(signal?: AbortSignal): Promise<Stream> {
     const waiter = Promise.withResolvers<Stream>();
-    this.#waiters.push(waiter);
+    (this.#waiters ??= new Set()).add(waiter);
     this.#open();
     try {
       return await untilAborted(waiter.promise, signal, "open a stream");
     } catch (cause) {
-      const index = this.#waiters.indexOf(waiter);
-      if (index >= 0) this.#waiters.splice(index, 1);
       // Granted and cancelled at once: the stream goes to the next in line.
-      else waiter.promise.then((stream) => this.#hand(stream), () => {});
+      if (!this.#forget(waiter)) waiter.promise.then((stream) => this.#hand(stream), () => {});
       throw toTunnelError(cause, "open a stream", "reset");
     }
   }
@@ -36,7 +35,7 @@ export class StreamOpener {
    * unseen by the peer, so one that nobody waits for any more is kept for the next.
    */
   #open(): void {
-    if (this.#opening || this.#waiters.length === 0) return;
+    if (this.#opening || !this.#waiters) return;
     if (this.#spare) return this.#hand(this.#spare);
     this.#opening = true;
     Promise.resolve().then(this.#create).then(
@@ -46,15 +45,26 @@ export class StreamOpener {
       },
       (error) => {
         this.#opening = false;
-        for (const waiter of this.#waiters.splice(0)) waiter.reject(error);
+        const waiters = this.#waiters;
+        this.#waiters = undefined;
+        waiters?.forEach((waiter) => waiter.reject(error));
       },
     );
   }
 
   #hand(stream: Stream): void {
-    const waiter = this.#waiters.shift();
+    const [waiter] = this.#waiters ?? [];
     this.#spare = waiter ? undefined : stream;
-    waiter?.resolve(stream);
+    if (!waiter) return;
+    this.#forget(waiter);
+    waiter.resolve(stream);
     this.#open();
+  }
+
+  /** False when it waits no more. */
+  #forget(waiter: PromiseWithResolvers<Stream>): boolean {
+    const waited = this.#waiters?.delete(waiter) ?? false;
+    if (this.#waiters?.size === 0) this.#waiters = undefined;
+    return waited;
   }
 }

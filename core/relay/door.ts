@@ -108,7 +108,7 @@ export class Door {
 export class Guest {
   readonly #door: Door;
   #deadline: number;
-  readonly #seats: (() => void)[] = [];
+  #seats: readonly (() => void)[] = [];
   #isProven: boolean;
   #isPending = true;
   #hasLeft = false;
@@ -196,7 +196,7 @@ export class Guest {
 
   /** Has something given back when it leaves. */
   keep(release: () => void): void {
-    this.#seats.push(release);
+    this.#seats = this.#seats.concat(release); // Has room for no more than there is.
   }
 
   /** It has signed in: its place among the newcomers is free. */
@@ -208,6 +208,7 @@ export class Guest {
     if (!this.#address) return;
     this.#address.value.pending--;
     this.#address.release();
+    this.#address = undefined;
   }
 
   /** Gives back all that is reserved. */

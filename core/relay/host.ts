@@ -4,7 +4,6 @@ import { delay } from "../deadline.ts";
 import { describe, toTunnelError, TunnelError } from "../errors.ts";
 import type { Principal } from "../identity/credential.ts";
 import type { Log } from "../log.ts";
-import type { AuditEvent } from "../policy/audit.ts";
 import { CloseCode, closeInfo, type Session } from "../transport.ts";
 import type { Access } from "./access.ts";
 import type { Admitted, Gate } from "./admission.ts";
@@ -17,9 +16,10 @@ import type { Members } from "./members.ts";
 import type { RelayMetrics } from "./metrics.ts";
 import type { Presences } from "./presences.ts";
 import type { Refusals } from "./refusals.ts";
-import type { Registry } from "./registry.ts";
+import type { DeviceSession, Registry } from "./registry.ts";
 import { Renewals } from "./renewals.ts";
 import { serveRequests } from "./requests.ts";
+import { factsOf, sessionEvent } from "./session_facts.ts";
 import { Sightings } from "./sightings.ts";
 import { type Tenure, Tenures } from "./tenure.ts";
 import { turnAway } from "./turn_away.ts";
@@ -49,7 +49,8 @@ export class Host {
   readonly #options: HostOptions;
   readonly #tenures: Tenures;
   readonly #sightings: Sightings;
-  readonly #hosted = new Set<Promise<void>>();
+  #hosted = 0;
+  #drained: PromiseWithResolvers<void> | undefined;
 
   constructor(options: HostOptions) {
     this.#options = options;
@@ -57,64 +58,102 @@ export class Host {
     this.#sightings = new Sightings({ store: options.gate.store, log: options.log });
   }
 
-  /** Serves a session until it has ended. Never rejects. */
-  host(session: Session, admitted: Admitted, guest: Guest): Promise<void> {
-    const hosted = this.#serve(session, admitted, guest).then(() => {
-      this.#hosted.delete(hosted);
-    });
-    this.#hosted.add(hosted);
-    return hosted;
-  }
-
-  async #serve(session: Session, admitted: Admitted, guest: Guest): Promise<void> {
-    const { log, access, metrics, audit } = this.#options;
+  /**
+   * Serves a session until it has ended; then its guest leaves. No call waits for that: a relay would
+   * have one for each of thousands of idle devices.
+   */
+  host(session: Session, admitted: Admitted, guest: Guest): void {
+    const { log, access, metrics } = this.#options;
     const { member, instance, credential } = admitted;
-    const { role, name } = member;
-    const facts = { [role]: name, via: session.transport, from: session.remote.hostname };
-    log.info("signed in", facts);
+    this.#hosted++;
+    log.info("signed in", factsOf(member, session));
     guest.keep(access.watchSession(session, member));
-    const open = metrics.sessions.of(session.transport, role);
+    const open = metrics.sessions.of(session.transport, member.role);
     open.add();
     guest.keep(() => open.add(-1));
     const tenure = this.#tenures.begin(member, instance, session, credential);
-    let info = closeInfo(CloseCode.done, "");
-    try {
-      await (role === "device"
-        ? this.#hostDevice(tenure, admitted)
-        : this.#hostOperator(tenure, admitted));
-    } catch (cause) {
-      const error = toTunnelError(cause, "", "reset");
-      if (error.code === "protocol") info = closeInfo(CloseCode.protocol, error.parts.state);
-      if (error.code === "internal") {
-        log.error("session failed", { ...facts, why: describe(cause) });
-      }
-    } finally {
+    const device = member.role === "device" ? this.#enter(tenure, admitted) : undefined;
+    if (!device) this.#takeDials(tenure, admitted);
+    // The control stream is the session's life: a peer that ends it is done.
+    this.#serve(tenure, admitted).then(() => session.close(), (cause) => {
+      if (device) this.#options.registry.remove(device);
+      this.#failed(tenure, cause);
+    });
+    const ended = (how: string, why: string | undefined) => {
       this.#tenures.end(tenure);
-    }
-    // A task on the session fails when the session ends: what the session itself says is the story.
-    session.close(info);
-    const why = await session.closed.then(
-      ({ reason }) => {
-        log.info("session ended", { ...facts, why: reason || undefined });
-        return reason || undefined;
-      },
-      (cause) => {
-        log.info("session lost", { ...facts, why: describe(cause) });
-        return describe(cause);
-      },
+      if (device && this.#options.registry.remove(device)) this.#seen(device);
+      this.#record(tenure, how, why);
+      guest.leave();
+      if (--this.#hosted === 0) this.#drained?.resolve();
+    };
+    // What fails on a session fails when the session ends: what the session itself says is the story.
+    session.closed.then(
+      ({ reason }) => ended("session ended", reason || undefined),
+      (cause) => ended("session lost", describe(cause)),
     );
-    audit.recordEnd({ ...sessionEvent("sign-out", member, session), why });
   }
 
   /** Settles when what is left of sessions that are being closed is recorded, or late. */
   async close(): Promise<void> {
-    const late = new AbortController();
-    await Promise.race([Promise.all(this.#hosted), delay(FAREWELL, late.signal)]);
-    late.abort();
+    if (this.#hosted > 0) {
+      this.#drained = Promise.withResolvers();
+      const late = new AbortController();
+      await Promise.race([this.#drained.promise, delay(FAREWELL, late.signal)]);
+      late.abort();
+    }
     await this.#sightings.close();
   }
 
-  async #hostDevice(tenure: Tenure, admitted: Admitted): Promise<void> {
+  #failed({ member, session }: Tenure, cause: unknown): void {
+    const { code, parts } = toTunnelError(cause, "", "reset");
+    if (code === "internal") {
+      const why = describe(cause);
+      this.#options.log.error("session failed", { ...factsOf(member, session), why });
+    }
+    const isProtocol = code === "protocol";
+    session.close(
+      closeInfo(isProtocol ? CloseCode.protocol : CloseCode.done, isProtocol ? parts.state : ""),
+    );
+  }
+
+  #record({ member, session }: Tenure, how: string, why: string | undefined): void {
+    const { log, audit } = this.#options;
+    log.info(how, { ...factsOf(member, session), why });
+    audit.recordEnd({ ...sessionEvent("sign-out", member, session), why });
+  }
+
+  #serve(tenure: Tenure, { control, member }: Admitted): Promise<void> {
+    const { gate, limits, log, members, metrics, refusals, registry, approvals, access, audit } =
+      this.#options;
+    const { presences, mayApprove } = this.#options;
+    const { role, name } = member;
+    const { store, now } = gate;
+    const from = tenure.session.remote.hostname;
+    // In one piece: an object that is put together from others takes half as much again.
+    return serveRequests(control, {
+      role,
+      name,
+      from,
+      store,
+      access,
+      audit,
+      metrics,
+      refusals,
+      registry,
+      approvals,
+      presences,
+      mayApprove,
+      now,
+      log,
+      issues: gate.authority !== undefined,
+      rate: members.requests(),
+      approvalTimeout: limits.approvalTimeout,
+      renewals: new Renewals(gate, member, from),
+      onRenewed: ({ token: credential, principal }) => this.#renewed(tenure, credential, principal),
+    });
+  }
+
+  #enter(tenure: Tenure, admitted: Admitted): DeviceSession {
     const { gate: { now }, log, registry, limits } = this.#options;
     const { member, instance, epoch } = admitted;
     const { session, credential } = tenure;
@@ -127,26 +166,19 @@ export class Host {
         replaced: old.session.remote.hostname,
       });
     }
-    const seen = () =>
-      this.#sightings.record(entry.id, {
-        at: now(),
-        transport: session.transport,
-        remote: session.remote,
-      });
-    try {
-      seen();
-      admitted.streams.forEach((stream) => turnAway(stream, limits.dialTimeout));
-      await Promise.all([session.closed, this.#requests(tenure, admitted)]);
-    } finally {
-      if (registry.remove(entry)) seen();
-    }
+    this.#seen(entry);
+    admitted.streams.forEach((stream) => turnAway(stream, limits.dialTimeout));
+    return entry;
   }
 
-  async #hostOperator(tenure: Tenure, admitted: Admitted): Promise<void> {
+  #seen({ id, session: { transport, remote } }: DeviceSession): void {
+    this.#sightings.record(id, { at: this.#options.gate.now(), transport, remote });
+  }
+
+  #takeDials({ session }: Tenure, admitted: Admitted): void {
     const { gate: { store }, limits, log, members, metrics, registry, presences, access, audit } =
       this.#options;
     const { stop } = this.#options;
-    const { session } = tenure;
     const operator = admitted.member.name;
     const opened = metrics.streams.of("operator");
     // A dial that waits for a device does not look at the operator's stream.
@@ -169,29 +201,6 @@ export class Host {
         place: (device) => presences.count(device, members.dial(operator, device)),
       });
     });
-    await Promise.all([session.closed, this.#requests(tenure, admitted)]);
-  }
-
-  #requests(tenure: Tenure, { control, member }: Admitted): Promise<void> {
-    const { gate, limits, log, members, metrics, refusals, registry, approvals, access, audit } =
-      this.#options;
-    const { presences } = this.#options;
-    const { role, name } = member;
-    const { store, now } = gate;
-    const from = tenure.session.remote.hostname;
-    return serveRequests(control, {
-      ...{ role, name, from, store, access, audit, metrics, refusals, approvals, now, log },
-      issues: gate.authority !== undefined,
-      find: (id) => registry.find(id),
-      presences,
-      rate: members.requests(),
-      mayApprove: this.#options.mayApprove,
-      approvalTimeout: limits.approvalTimeout,
-      renewals: new Renewals(gate, member, from),
-      onRenewed: ({ token: credential, principal }) => this.#renewed(tenure, credential, principal),
-    })
-      // The control stream is the session's life: a peer that ends it is done.
-      .then(() => tenure.session.close());
   }
 
   #renewed(tenure: Tenure, credential: string, { role, name, issuedAt, expiresAt }: Principal) {
@@ -200,16 +209,6 @@ export class Host {
     if (role === "device") registry.renew(name, tenure.instance, credential);
     log.info("credential renewed", { [role]: name, until: new Date(expiresAt).toISOString() });
   }
-}
-
-/** What the audit trail is told of a session's beginning and end. */
-export function sessionEvent(
-  type: "sign-in" | "sign-out",
-  { role, name }: Principal,
-  { remote, transport }: Session,
-): Omit<AuditEvent, "at"> {
-  const by = `${role}:${name}`;
-  return { type, by, from: remote.hostname, [role]: name, detail: transport };
 }
 
 function left(): TunnelError {

@@ -42,7 +42,8 @@ export class Registry {
     const held = this.#devices.get(entry.id) ?? [];
     const own = held.filter(({ instance }) => instance === entry.instance);
     const replaced = held.filter(({ instance }) => instance !== entry.instance);
-    this.#devices.set(entry.id, [...own, entry]);
+    // An array that `concat` makes has room for no more than there is: most devices have one session.
+    this.#devices.set(entry.id, own.concat(entry));
     for (const tell of this.#waiting.get(entry.id) ?? []) tell(entry);
     for (const tell of this.#listeners) tell(entry.id, undefined);
     const { hostname } = entry.session.remote;

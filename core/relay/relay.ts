@@ -10,7 +10,7 @@ import { admit, type Admitted, type Gate } from "./admission.ts";
 import { Approvals, type MayApprove } from "./approvals.ts";
 import { AuditLog, type AuditLogOptions } from "./audit_log.ts";
 import { Door, type Guest } from "./door.ts";
-import { Host, sessionEvent } from "./host.ts";
+import { Host } from "./host.ts";
 import { DEFAULT_RELAY_LIMITS, type RelayLimits } from "./limits.ts";
 import { Line } from "./line.ts";
 import { Members } from "./members.ts";
@@ -19,6 +19,7 @@ import { Presences } from "./presences.ts";
 import { QuietLog } from "./quiet_log.ts";
 import { Refusals } from "./refusals.ts";
 import { Registry } from "./registry.ts";
+import { sessionEvent } from "./session_facts.ts";
 
 export { DEFAULT_RELAY_LIMITS, type RelayLimits };
 
@@ -131,7 +132,7 @@ export class Relay {
       session = await this.#accept(incoming, guest);
       const admitted = await this.#signIn(session, guest);
       // Not awaited: this call and all that it holds would last as long as the session.
-      this.#host.host(session, admitted, guest).then(() => guest.leave());
+      this.#host.host(session, admitted, guest);
     } catch (cause) {
       const error = toTunnelError(cause, "accept a session", "protocol");
       session?.close(closeInfo(CloseCode.done, error.parts.state));

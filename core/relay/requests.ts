@@ -15,7 +15,7 @@ import { absentDevice, unknownDevice } from "./dial.ts";
 import type { RelayMetrics } from "./metrics.ts";
 import type { Presences } from "./presences.ts";
 import type { Refusals } from "./refusals.ts";
-import type { DeviceSession } from "./registry.ts";
+import type { Registry } from "./registry.ts";
 import type { Renewals } from "./renewals.ts";
 import { spreadOf } from "./spread.ts";
 import { Watching } from "./watching.ts";
@@ -31,7 +31,7 @@ export interface RequestContext extends AdminContext {
   /** Who asks: the fleet is no business of a device. */
   readonly role: Role;
   readonly audit: Pick<AuditLog, "record">;
-  readonly find: (id: string) => DeviceSession | undefined;
+  readonly registry: Pick<Registry, "find">;
   readonly presences: Presences;
   readonly approvals: Approvals;
   readonly mayApprove: MayApprove;
@@ -149,9 +149,9 @@ async function oneDevice({ id, device }: Of<"device">, context: RequestContext) 
 }
 
 async function peer({ id, device }: Of<"peer">, context: RequestContext): Promise<Reply> {
-  const { store, find, access, name } = context;
+  const { store, registry, access, name } = context;
   await access.checkMayKnow(name, device);
-  const peer = find(device)?.peer;
+  const peer = registry.find(device)?.peer;
   if (peer) return { type: "peer", id, ...peer };
   throw await absentDevice(device, store);
 }

@@ -48,7 +48,7 @@ export class Tenures {
     for (const other of this.#siblings(member, instance)) {
       if (other.issuedAt > tenure.issuedAt) extend(tenure, other);
     }
-    this.#members.set(nameOf(member), [...this.#of(member), tenure]);
+    this.#members.set(nameOf(member), this.#of(member).concat(tenure));
     this.#wait(tenure);
     return tenure;
   }

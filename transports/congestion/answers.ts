@@ -8,21 +8,25 @@ const ANSWERS = { perSecond: 300, burst: 600 };
 /** Milliseconds for which a wish holds, if nobody comes. */
 const WISH_HOLDS = 2_000;
 
-export interface AnswerOptions {
-  readonly conn: Datagrams;
-  /** Something came that cannot be. */
-  readonly onMisuse: () => void;
+/** Whose datagrams they are. One object and no functions of its own: a relay has thousands of them. */
+export interface Asker {
   /** Asked for each datagram: those of strangers are misuse. */
-  readonly isMember: () => boolean;
+  readonly isMember: boolean;
   /** The next connection from there is to bear loss. Once a session. */
-  readonly onWish: () => void;
-  /** Milliseconds from any beginning, never less than before; by default the machine's. */
-  readonly now?: () => number;
+  wished(): void;
+  /** Something came that cannot be. */
+  misused(): void;
 }
 
-/** Answers until the connection ends. Never rejects. */
+/**
+ * Answers until the connection ends. Never rejects.
+ *
+ * @param now milliseconds from any beginning, never less than before; by default the machine's
+ */
 export async function answerDatagrams(
-  { conn, onMisuse, isMember, onWish, now = machineTime }: AnswerOptions,
+  conn: Datagrams,
+  asker: Asker,
+  now: () => number = machineTime,
 ): Promise<void> {
   // Most who are here send none.
   let bucket: Bucket | undefined;
@@ -32,10 +36,10 @@ export async function answerDatagrams(
       const datagram = await conn.readDatagram();
       const message = decode(datagram);
       bucket ??= new Bucket(ANSWERS, now);
-      if (!message || !isMember() || !bucket.take()) return onMisuse();
+      if (!message || !asker.isMember || !bucket.take()) return asker.misused();
       if (message.kind === Kind.wish && !hasWished) {
         hasWished = true;
-        onWish();
+        asker.wished();
       }
       await conn.sendDatagram(datagram);
     }

@@ -188,8 +188,8 @@ function answer(
   { isMember = true, onWish = () => {} }: { isMember?: boolean; onWish?: () => void } = {},
 ): Promise<void> {
   const misuse = Promise.withResolvers<void>();
-  const options = { conn, onMisuse: misuse.resolve, isMember: () => isMember, onWish };
-  answerDatagrams({ ...options, now: () => 0 });
+  const asker = { isMember, wished: onWish, misused: () => misuse.resolve() };
+  answerDatagrams(conn, asker, () => 0);
   return misuse.promise;
 }
 
