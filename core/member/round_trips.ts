@@ -7,8 +7,8 @@ import type { Link } from "../link.ts";
 const INTERVAL = 300_000;
 /** Measurements of which the shortest counts, since the others waited for something. */
 const RECENT = 3;
-/** How many times as long as its return a fleet takes for its first measurements. */
-const FIRST = 20;
+/** How many times as long as its return a fleet takes for its first measurements: about their later pace. */
+const FIRST = 40;
 
 export interface ReportOptions {
   /** Milliseconds between two measurements; default 300,000. */
