@@ -3,7 +3,8 @@
 import { isSendable, MAX_SENT_ROWS, type OperatorInfo } from "./admin_messages.ts";
 import type { Reply, Request } from "./control.ts";
 import { TunnelError } from "./errors.ts";
-import { type Link, unasked } from "./link.ts";
+import type { Link } from "./link.ts";
+import { unasked } from "./link_errors.ts";
 import type { AuditQuery, AuditRow } from "./policy/audit.ts";
 import { CHANGE, type Change } from "./policy/change.ts";
 import type { Grant } from "./policy/grant.ts";

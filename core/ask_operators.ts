@@ -5,7 +5,8 @@ import type { Decision } from "./control.ts";
 import { TunnelError } from "./errors.ts";
 import type { Verifier } from "./identity/credential.ts";
 import { type DecidedDial, helloDigest, verifyDecision } from "./identity/decision.ts";
-import { type Link, unasked } from "./link.ts";
+import type { Link } from "./link.ts";
+import { unasked } from "./link_errors.ts";
 
 export interface AskOptions {
   /** By the authority of the fleet: the deciding operator's credential must verify with it. */

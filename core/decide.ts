@@ -3,7 +3,8 @@
 import type { WaitingDial } from "./control.ts";
 import { TunnelError } from "./errors.ts";
 import { dialId, makeDecision } from "./identity/decision.ts";
-import { type Link, unasked } from "./link.ts";
+import type { Link } from "./link.ts";
+import { unasked } from "./link_errors.ts";
 import type { Claim } from "./sign_in.ts";
 
 /** A dial that waits, with the ID that stands for all that is shown of it. */

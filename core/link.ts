@@ -1,24 +1,20 @@
 /** What a signed-in session offers a member: requests and streams. */
 
-import {
-  type DeviceInfo,
-  type Peer,
-  type PresenceChange,
-  type Principal,
-  type Renew,
+import type {
+  DeviceInfo,
+  Peer,
+  PresenceChange,
+  Principal,
+  Renew,
   Reply,
-  type Request,
+  Request,
 } from "./control.ts";
 import type { MessageStream } from "./control_stream.ts";
-import { untilAborted, withDeadline } from "./deadline.ts";
-import { toTunnelError, TunnelError } from "./errors.ts";
-import { fromRefusal } from "./refusal.ts";
+import { untilAborted } from "./deadline.ts";
+import { toTunnelError, type TunnelError } from "./errors.ts";
+import { endOf, tooMany, unasked } from "./link_errors.ts";
+import { Requests } from "./requests.ts";
 import { CloseCode, type CloseInfo, type Session } from "./transport.ts";
-
-/** Milliseconds for the answer to a request. */
-const ANSWER_TIMEOUT = 10_000;
-/** Requests under way at once; more than any caller has use for. */
-const MAX_REQUESTS = 64;
 
 /** Devices that {@linkcode Link.devices} takes from a relay at most, and pages of them. */
 const MAX_DEVICES = 100_000;
@@ -43,13 +39,9 @@ export class Link {
    * for good.
    */
   readonly closed: Promise<CloseInfo>;
-  readonly #control: MessageStream;
-  readonly #pending = new Map<number, PromiseWithResolvers<Reply>>();
-  #id = 0;
+  readonly #requests: Requests;
   readonly #watchers = new Set<Watcher>();
   #watching?: Promise<Reply>;
-  /** Why no reply comes any more. */
-  #deaf?: TunnelError;
   #held = 0;
   #retired = false;
   #isSilent = false;
@@ -67,7 +59,6 @@ export class Link {
     /** Streams that the relay lets this end have open at once. */
     readonly places: number = Infinity,
   ) {
-    this.#control = control;
     this.#spread = spread;
     this.closed = session.closed.then((info) => {
       const final = endOf(info, "keep the session");
@@ -75,7 +66,10 @@ export class Link {
       return info;
     });
     this.closed.catch(() => {});
-    this.#receive();
+    this.#requests = new Requests(control, {
+      changed: (change) => this.#tell(change),
+      ended: (why) => this.#deafened(why),
+    });
   }
 
   /** Milliseconds over which a device and those like it spread when they come back, as last told. */
@@ -211,7 +205,7 @@ export class Link {
         if (device.id <= (devices.at(-1)?.id ?? "")) throw unasked();
         devices.push(device);
       }
-      if (devices.length > MAX_DEVICES || ++pages > MAX_PAGES) throw tooMany();
+      if (devices.length > MAX_DEVICES || ++pages > MAX_PAGES) throw tooMany(MAX_DEVICES);
       if (!page.more) return devices;
       if (page.next === undefined || page.next <= (after ?? "")) throw unasked();
       after = page.next;
@@ -279,89 +273,20 @@ export class Link {
    * @param options.timeout milliseconds; default 10,000
    * @throws {TunnelError} as the relay refused; `limit`, `timeout`, `reset`, `closed`, `aborted`
    */
-  async request(
+  request(
     request: Request,
-    { timeout = ANSWER_TIMEOUT, signal }: { timeout?: number; signal?: AbortSignal } = {},
+    options?: { timeout?: number; signal?: AbortSignal },
   ): Promise<Reply> {
-    const action = `ask the relay for ${request.type}`;
-    if (this.#pending.size >= MAX_REQUESTS) {
-      throw new TunnelError("limit", { action, state: `${MAX_REQUESTS} requests are under way` });
-    }
-    if (this.#deaf) throw this.#deaf;
-    const id = ++this.#id;
-    const answer = Promise.withResolvers<Reply>();
-    this.#pending.set(id, answer);
-    try {
-      const reply = await withDeadline({ action, timeout, signal }, async () => {
-        await this.#control.send({ ...request, id });
-        return await answer.promise;
-      });
-      if (reply.type === "refused") throw fromRefusal(reply, action);
-      return reply;
-    } finally {
-      this.#pending.delete(id);
-    }
+    return this.#requests.send(request, options);
   }
 
-  async #receive(): Promise<void> {
-    let end: TunnelError;
-    try {
-      for (;;) {
-        const reply = await this.#control.receiveOrEnd(Reply, { action: "hear the relay" });
-        if (reply === null) {
-          end = new TunnelError("closed", { action: "ask the relay", state: "it has closed" });
-          break;
-        }
-        if (reply.type === "presence") {
-          for (const tell of this.#watchers) tell(reply);
-          continue;
-        }
-        // An answer that nobody waits for any more is dropped.
-        this.#pending.get(reply.id)?.resolve(reply);
-      }
-    } catch (cause) {
-      end = toTunnelError(cause, "hear the relay", "reset");
-      if (end.code === "protocol") this.session.close({ code: CloseCode.protocol, reason: "" });
-    }
-    this.#deaf = end;
-    for (const tell of this.#watchers) tell(null);
-    for (const answer of this.#pending.values()) {
-      answer.promise.catch(() => {}); // Its asker may have left.
-      answer.reject(end);
-    }
+  #tell(change: PresenceChange | null): void {
+    for (const tell of this.#watchers) tell(change);
   }
-}
 
-/** What a close by the relay means to a client. */
-export function endOf(info: CloseInfo, action: string): TunnelError {
-  const state = info.reason || "the relay closed it";
-  switch (info.code) {
-    case CloseCode.replaced:
-      return new TunnelError("replaced", {
-        action,
-        state,
-        remedy: "let one process run with one device's credential",
-      });
-    case CloseCode.refused:
-      return new TunnelError("refused", { action, state });
-    case CloseCode.limit:
-      return new TunnelError("limit", { action, state, remedy: "try again later" });
-    default:
-      return new TunnelError("closed", { action, state });
+  /** No reply comes any more. */
+  #deafened(why: TunnelError): void {
+    if (why.code === "protocol") this.session.close({ code: CloseCode.protocol, reason: "" });
+    this.#tell(null);
   }
-}
-
-function tooMany(): TunnelError {
-  return new TunnelError("limit", {
-    action: "list devices",
-    state: `the relay names more than ${MAX_DEVICES}`,
-  });
-}
-
-/** The relay's answer is not one to the question. */
-export function unasked(): TunnelError {
-  return new TunnelError("protocol", {
-    action: "hear the relay",
-    state: "its answer is of another kind than the question",
-  });
 }
