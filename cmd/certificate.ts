@@ -11,6 +11,7 @@ import {
   developmentHashes,
   expiry,
   rootOfChain,
+  withoutRoot,
 } from "../stores/certificate.ts";
 import type { HttpResponse, RequestHead } from "../transports/websocket/transport.ts";
 import type { Context } from "./context.ts";
@@ -52,12 +53,14 @@ export interface RelayCertificate {
 }
 
 class GivenCertificate implements RelayCertificate {
+  readonly current: Certificate;
   readonly names: readonly string[];
   readonly root: string | undefined;
 
-  constructor(readonly current: Certificate) {
-    this.names = certificateNames(current.cert);
-    this.root = rootOfChain(current.cert);
+  constructor({ cert, key }: Certificate) {
+    this.current = { cert: withoutRoot(cert), key };
+    this.names = certificateNames(cert);
+    this.root = rootOfChain(cert);
   }
 
   answer(): HttpResponse {

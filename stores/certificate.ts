@@ -22,7 +22,7 @@ const PRIVATE_KEY = /-----BEGIN PRIVATE KEY-----[A-Za-z0-9+/=\s]*-----END PRIVAT
 
 /** What a listener needs, and what a client needs to trust it. All PEM. */
 export interface DevelopmentCertificate {
-  /** The leaf, then the root. */
+  /** The leaf alone ({@linkcode withoutRoot}). */
   cert: string;
   key: string;
   root: string;
@@ -58,7 +58,7 @@ export async function developmentCertificate(
       leaf = await issueUnder(root, names, now, `${dir}/root.pem`);
       await writePair(`${dir}/leaf.pem`, leaf);
     }
-    return { cert: leaf.cert + root.cert, key: leaf.key, root: root.cert };
+    return { cert: leaf.cert, key: leaf.key, root: root.cert };
   });
 }
 
@@ -119,6 +119,15 @@ export function rootOfChain(pem: string): string | undefined {
   const isRoot = certificate.ca && certificate.subject === certificate.issuer &&
     isSignedBy(certificate, certificate);
   return isRoot ? `${last}\n` : undefined;
+}
+
+/**
+ * The chain as it is to be shown. Whoever trusts its root has it (RFC 8446, section 4.4.2); with it the
+ * first flight over QUIC takes a second packet, and the room for that is kept as long as the session.
+ */
+export function withoutRoot(pem: string): string {
+  const chain = certificates(pem);
+  return chain.length > 1 && rootOfChain(pem) ? `${chain.slice(0, -1).join("\n")}\n` : pem;
 }
 
 /** When the first certificate runs out. */

@@ -12,6 +12,7 @@ import {
   LEAF_RENEWAL,
   matchesName,
   rootOfChain,
+  withoutRoot,
 } from "./certificate.ts";
 
 const test = suite("certificate");
@@ -35,8 +36,8 @@ test("a leaf and a root of the documented form", async () => {
   assert.is(root.ca, true);
   assert.is(root.subject, "CN=tunnel development root");
   assert.ok(leaf.verify(root.publicKey));
-  assert.is(made.cert.match(/BEGIN CERTIFICATE/g)?.length, 2);
-  assert.is(rootOfChain(made.cert), made.root);
+  assert.is(made.cert.match(/BEGIN CERTIFICATE/g)?.length, 1);
+  assert.is(rootOfChain(made.root), made.root);
   const lifetime = Date.parse(leaf.validTo) - Date.parse(leaf.validFrom);
   assert.ok(lifetime < 14 * DAY && lifetime > 13 * DAY);
   assert.ok(Date.parse(leaf.validFrom) < NOW);
@@ -188,11 +189,20 @@ for (const [name, host, expected] of matches) {
 }
 
 test("the root of a chain is its last certificate, and only if it signed itself", () => {
-  const [leaf, root] = shared.cert.match(/-----BEGIN[^]*?-----END CERTIFICATE-----\n/g)!;
-  assert.is(rootOfChain(leaf! + root!), root);
-  assert.is(rootOfChain(root!), root);
-  assert.is(rootOfChain(leaf!), undefined);
-  assert.is(rootOfChain(root! + leaf!), undefined);
+  const { cert: leaf, root } = shared;
+  assert.is(rootOfChain(leaf + root), root);
+  assert.is(rootOfChain(root), root);
+  assert.is(rootOfChain(leaf), undefined);
+  assert.is(rootOfChain(root + leaf), undefined);
+});
+
+test("a chain is shown without its root, unless that is all there is", () => {
+  const { cert: leaf, root } = shared;
+  assert.is(withoutRoot(leaf + root), leaf);
+  assert.is(withoutRoot(leaf + leaf + root), leaf + leaf);
+  assert.is(withoutRoot(leaf), leaf);
+  assert.is(withoutRoot(root), root);
+  assert.is(withoutRoot(root + leaf), root + leaf);
 });
 
 test("a certificate that names itself as its issuer, but was signed by another, is no root", async () => {
