@@ -187,7 +187,7 @@ export class ReceiveSide {
     // given is not taken back, but the sender learns of what has come all the same.
     const isDue = limit - this.#granted >= Math.min(window / 4, MAX_UNCONFIRMED);
     if (!isDue && this.#delivered - this.#confirmed < MAX_UNCONFIRMED) return;
-    if (!yields) this.#growth.granted(this.#granted);
+    this.#growth.granted(this.#granted, yields);
     this.#granted = limit;
     this.#confirmed = this.#delivered;
     this.#onGrant();

@@ -41,7 +41,7 @@ test("a window grows until the way is full, and not beyond", () => {
 });
 
 test("a way that is full with little keeps its window, and is tried again ever more seldom", () => {
-  const way = new Way(200_000, 0.3);
+  const way = new Way(12_500, 0.3);
   const tried: number[] = [];
   for (let i = 0; i < 2_000; i++) {
     const advice = way.turn();
@@ -50,6 +50,18 @@ test("a way that is full with little keeps its window, and is tried again ever m
   }
   const waits = tried.slice(1).map((at, i) => at - tried[i]!);
   assert.ok(waits.length >= 3 && waits.every((wait, i) => wait >= 64 * 2 ** i), `${waits}`);
+});
+
+test("a full way that is fast gets as much as passes in a moment, and no more", () => {
+  const way = new Way(130_000, 0.3);
+  way.turns(20);
+  assert.is(way.window, 4 * MIB);
+  const largest = Array.from({ length: 400 }, () => {
+    way.turn();
+    return way.window;
+  });
+  assert.is(Math.max(...largest), 8 * MIB);
+  assert.is(way.window, 4 * MIB);
 });
 
 test("a way that has become wider is made use of", () => {
@@ -63,6 +75,35 @@ test("a way that has become wider is made use of", () => {
 
 test("below a megabyte it grows untried", () => {
   assert.is(new WindowGrowth(() => 0).advise(256 * 1024), "grow");
+});
+
+for (const [what, trip, isShort] of [["short", 2, true], ["long", 20, false]] as const) {
+  test(`where trips of 20 ms may be waiting alone, a few with less show that the way is ${what}`, () => {
+    let now = 0;
+    const growth = new WindowGrowth(() => now);
+    const go = (milliseconds: number, yields: boolean) => {
+      growth.granted(now, yields);
+      now += milliseconds;
+      growth.received(now);
+    };
+    assert.not(growth.isShort);
+    for (let i = 0; i < 20; i++) go(20, false);
+    for (let i = 0; i < 8; i++) {
+      assert.ok(growth.isShort);
+      go(trip, true);
+    }
+    go(20, false);
+    assert.is(growth.isShort, isShort);
+  });
+}
+
+test("a way of 50 ms is long without a look", () => {
+  let now = 0;
+  const growth = new WindowGrowth(() => now);
+  growth.granted(0);
+  now = 50;
+  growth.received(1);
+  assert.not(growth.isShort);
 });
 
 test("on another way nothing counts of what was before", () => {
