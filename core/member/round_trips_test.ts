@@ -51,7 +51,7 @@ test("the relay hears of it, and says by then over what time the fleet is to com
   });
   await bounded("the report", told.promise);
   assert.type((await operator.device("x")).roundTrip, "number");
-  assert.is(link.spread, 3_000);
+  assert.is(link.spread, 2_500);
   assert.is(operator.spread, 0);
   link.session.close();
   await bounded("the end", reporting);

@@ -159,7 +159,7 @@ for (const [what, message] of greetings) {
   });
 }
 
-const fleets: [known: number, spread: number][] = [[80, 0], [1_000, 3_000], [7_000, 20_000]];
+const fleets: [known: number, spread: number][] = [[80, 0], [1_000, 2_500], [8_000, 20_000]];
 for (const [known, spread] of fleets) {
   test(`with ${known} devices a device is told to spread its return over ${spread} ms`, async () => {
     await using fleet = await startFleet();

@@ -1,7 +1,7 @@
 /** Over what time a fleet comes back, so that its devices are not in each other's way. */
 
 /** Milliseconds from one sign-in to the next at which a relay still has time for dials. */
-const SIGN_IN_COST = 3;
+const SIGN_IN_COST = 2.5;
 /** Milliseconds over which a fleet spreads: below the first it need not, above the other it waits. */
 const LEAST_SPREAD = 250;
 const MOST_SPREAD = 20_000;
