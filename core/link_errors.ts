@@ -22,7 +22,7 @@ export function endOf(info: CloseInfo, action: string): TunnelError {
   }
 }
 
-/** A relay that names more devices than anybody has. */
+/** A relay names more devices than are taken of it. */
 export function tooMany(most: number): TunnelError {
   return new TunnelError("limit", {
     action: "list devices",

@@ -12,7 +12,7 @@ const ANSWER_TIMEOUT = 10_000;
 const MAX_REQUESTS = 64;
 
 /** Who is told what comes unasked. */
-export interface Listener {
+export interface RequestEvents {
   /** Of devices, for who watches them. */
   changed(change: PresenceChange): void;
   /** No more comes. Once. */
@@ -22,15 +22,15 @@ export interface Listener {
 /** Answers are told apart by the number of their request. It owns the stream. */
 export class Requests {
   readonly #control: MessageStream;
-  readonly #listener: Listener;
+  readonly #events: RequestEvents;
   readonly #pending = new Map<number, PromiseWithResolvers<Reply>>();
   #id = 0;
   /** Why no reply comes any more. */
   #deaf?: TunnelError;
 
-  constructor(control: MessageStream, listener: Listener) {
+  constructor(control: MessageStream, events: RequestEvents) {
     this.#control = control;
-    this.#listener = listener;
+    this.#events = events;
     this.#receive();
   }
 
@@ -74,14 +74,14 @@ export class Requests {
           break;
         }
         // An answer that nobody waits for any more is dropped.
-        if (reply.type === "presence") this.#listener.changed(reply);
+        if (reply.type === "presence") this.#events.changed(reply);
         else this.#pending.get(reply.id)?.resolve(reply);
       }
     } catch (cause) {
       end = toTunnelError(cause, "hear the relay", "reset");
     }
     this.#deaf = end;
-    this.#listener.ended(end);
+    this.#events.ended(end);
     for (const answer of this.#pending.values()) {
       answer.promise.catch(() => {}); // Its asker may have left.
       answer.reject(end);

@@ -232,12 +232,12 @@ class QuicListener implements Listener {
       admit?.({ hostname, port });
       this.#wishes.grant(hostname);
       const options = { action, timeout: HANDSHAKE_TIMEOUT, signal };
-      const wishes = this.#wishes;
       return await withDeadline(options, async (signal) => {
         // It fulfils when the handshake has failed too: there is no protocol then.
         await accepted.handshake;
         throwIfAborted(signal, action);
-        return await this.#protocolOf(accepted, action).accept(accepted, { signal, wishes });
+        const options = { signal, wishes: this.#wishes };
+        return await this.#protocolOf(accepted, action).accept(accepted, options);
       });
     } catch (cause) {
       conn?.close({ closeCode: CloseCode.limit, reason: "" });

@@ -7,7 +7,10 @@ import type { Link } from "../link.ts";
 const INTERVAL = 300_000;
 /** Measurements of which the shortest counts, since the others waited for something. */
 const RECENT = 3;
-/** How many times as long as its return a fleet takes for its first measurements: about their later pace. */
+/**
+ * How many times as long as its return a fleet takes for its first measurements, which then have about
+ * the pace of the later ones.
+ */
 const FIRST = 40;
 
 export interface ReportOptions {

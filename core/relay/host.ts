@@ -65,7 +65,6 @@ export class Host {
   host(session: Session, admitted: Admitted, guest: Guest): void {
     const { log, access, metrics } = this.#options;
     const { member, instance, credential } = admitted;
-    this.#hosted++;
     log.info("signed in", factsOf(member, session));
     guest.keep(access.watchSession(session, member));
     const open = metrics.sessions.of(session.transport, member.role);
@@ -79,6 +78,7 @@ export class Host {
       if (device) this.#options.registry.remove(device);
       this.#failed(tenure, cause);
     });
+    this.#hosted++;
     const ended = (how: string, why: string | undefined) => {
       this.#tenures.end(tenure);
       if (device && this.#options.registry.remove(device)) this.#seen(device);
@@ -110,10 +110,7 @@ export class Host {
       const why = describe(cause);
       this.#options.log.error("session failed", { ...factsOf(member, session), why });
     }
-    const isProtocol = code === "protocol";
-    session.close(
-      closeInfo(isProtocol ? CloseCode.protocol : CloseCode.done, isProtocol ? parts.state : ""),
-    );
+    session.close(code === "protocol" ? closeInfo(CloseCode.protocol, parts.state) : undefined);
   }
 
   #record({ member, session }: Tenure, how: string, why: string | undefined): void {
