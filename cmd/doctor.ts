@@ -8,7 +8,7 @@ import { parseRelayUrl } from "../core/names.ts";
 import type { Transport } from "../core/transport.ts";
 import type { Identity } from "../stores/home.ts";
 import { proxyFor } from "../transports/proxy.ts";
-import { probeReceiveBuffer, WANTED } from "../transports/receive_buffer.ts";
+import { probeReceiveBuffer, WANTED } from "../transports/system/receive_buffer.ts";
 import { AGENT, type Context, TRANSPORTS } from "./context.ts";
 import { print, stopSignal } from "./process.ts";
 import { table } from "./table.ts";

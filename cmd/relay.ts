@@ -9,7 +9,7 @@ import { Relay } from "../core/relay/relay.ts";
 import { type Limits, type Listener, type ListenOptions, RELAY_LIMITS } from "../core/transport.ts";
 import { matchesName } from "../stores/certificate.ts";
 import { portOf } from "../transports/address.ts";
-import { probeReceiveBuffer, WANTED } from "../transports/receive_buffer.ts";
+import { probeReceiveBuffer, WANTED } from "../transports/system/receive_buffer.ts";
 import { quicProtocol } from "../transports/quic.ts";
 import { listenQuic } from "../transports/quic_endpoint.ts";
 import { type RequestHandler, websocketTransport } from "../transports/websocket/transport.ts";

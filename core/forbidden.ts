@@ -4,7 +4,7 @@
  * name on the list may lead to any of them, today or from tomorrow on.
  */
 
-import { canonicalHost } from "./names.ts";
+import { ipBytes } from "./ip.ts";
 
 type Rule = readonly [prefix: string, bits: number, what: string];
 
@@ -62,7 +62,7 @@ const EMBEDDED: readonly [prefix: string, bits: number, at: number][] = [
  * What is no IP address at all is one: only addresses can be judged.
  */
 export function forbiddenAddress(address: string): string | undefined {
-  const bytes = parseAddress(address);
+  const bytes = ipBytes(address);
   if (!bytes) return "not an IP address";
   if (bytes.length === 4) return find(V4, bytes);
   const direct = find(V6, bytes);
@@ -77,7 +77,7 @@ function find(rules: readonly Rule[], bytes: Uint8Array): string | undefined {
 
 function matches(bytes: Uint8Array, prefix: string, bits: number): boolean {
   let wanted = read.get(prefix);
-  if (!wanted) read.set(prefix, wanted = parseAddress(prefix)!);
+  if (!wanted) read.set(prefix, wanted = ipBytes(prefix)!);
   for (let at = 0; at * 8 < bits; at++) {
     const mask = 0xff & (0xff << Math.max(0, 8 - (bits - at * 8)));
     if ((bytes[at]! & mask) !== (wanted[at]! & mask)) return false;
@@ -88,18 +88,4 @@ function matches(bytes: Uint8Array, prefix: string, bits: number): boolean {
 /** `::1` looks like an IPv4-compatible address and is none. */
 function isLoopback(bytes: Uint8Array): boolean {
   return bytes.every((byte, at) => byte === (at === 15 ? 1 : 0));
-}
-
-/** 4 or 16 bytes; a zone (`%eth0`) says where an address is looked for, not what it is. */
-function parseAddress(text: string): Uint8Array | undefined {
-  const host = canonicalHost(text.replace(/%.*$/, ""));
-  if (!host) return undefined;
-  if (!host.includes(":")) {
-    return /^[0-9.]+$/.test(host) ? Uint8Array.from(host.split("."), Number) : undefined;
-  }
-  const [head, tail] = host.split("::").map((part) => part.split(":").filter(Boolean));
-  const rest = tail ?? [];
-  const zeros = Array(8 - head!.length - rest.length).fill("0");
-  const groups = [...head!, ...zeros, ...rest].map((group) => parseInt(group, 16));
-  return Uint8Array.from(groups.flatMap((group) => [group >> 8, group & 0xff]));
 }

@@ -23,7 +23,7 @@ import {
 import { bindError, handshakeError, portOf, staggered } from "./address.ts";
 import { Wishes } from "./congestion/answers.ts";
 import { Control, FIRST, type Successor } from "./congestion/watch.ts";
-import { withRoom } from "./receive_buffer.ts";
+import { withRoom } from "./system/receive_buffer.ts";
 
 /** Milliseconds until there is a session, each way. */
 const HANDSHAKE_TIMEOUT = 10_000;

@@ -1,19 +1,31 @@
-/** Local TCP sockets by Deno itself, for versions whose `node:net` will not do. It sends no RST. */
+/**
+ * Local TCP sockets by Deno itself, which are quicker than those of its `node:net`. For a RST they
+ * need the C library; without it a reset is an end.
+ */
 
-import { untilAborted } from "../../core/deadline.ts";
-import { describe, TunnelError } from "../../core/errors.ts";
+import { delay, untilAborted } from "../../core/deadline.ts";
+import { TunnelError } from "../../core/errors.ts";
 import type { Duplex } from "../../core/duplex.ts";
+import { giveBlock, takeBlock } from "../../core/blocks.ts";
 import { bindError } from "../address.ts";
+import { SystemConnection } from "../system/connection.ts";
+import { listenPromptly, type SystemListener } from "../system/listener.ts";
 import { byName } from "./by_name.ts";
 import type { ConnectTcp, ListenTcp } from "./contract.ts";
+import { failed } from "./errors.ts";
 
-const BUFFER = 128 * 1024;
+/** Bytes that a socket reads into while little comes, so that many at rest take little memory. */
+const SMALL = 1024;
+/** Milliseconds before accepting goes on when the system had no connection to give. */
+const ACCEPT_PAUSE = 100;
 
 /** Connects; see {@linkcode ConnectTcp}. */
 export const connectTcp: ConnectTcp = byName(async (hostname, port, signal) => {
-  const connecting = Deno.connect({ hostname, port });
+  const connecting = Deno.connect({ hostname, port, signal });
   try {
-    return new DenoSocket(await untilAborted(connecting, signal, "connect"));
+    const conn = await untilAborted(connecting, signal, "connect");
+    conn.setNoDelay(true);
+    return new DenoSocket(conn);
   } catch (cause) {
     connecting.then((conn) => conn.close(), () => {}); // It came too late.
     throw cause instanceof TunnelError ? cause : failed(cause);
@@ -22,19 +34,32 @@ export const connectTcp: ConnectTcp = byName(async (hostname, port, signal) => {
 
 /** Listens; see {@linkcode ListenTcp}. */
 export const listenTcp: ListenTcp = ({ hostname, port }, onConnection) => {
-  let listener: Deno.TcpListener;
+  let listening: SystemListener<Deno.TcpListener>;
   try {
-    listener = Deno.listen({ hostname, port });
+    listening = listenPromptly(() => Deno.listen({ hostname, port }));
   } catch (cause) {
     return Promise.reject(bindError(cause, "TCP", hostname, port));
   }
+  const { socket: listener, isPrompt } = listening;
+  const stopped = new AbortController();
   (async () => {
-    for await (const conn of listener) onConnection(new DenoSocket(conn));
+    while (!stopped.signal.aborted) {
+      let conn: Deno.TcpConn;
+      try {
+        conn = await listener.accept();
+      } catch {
+        // One connection was gone again, or the system is out of descriptors: both pass. Nothing tells
+        // when the second has, so without a pause this would spin.
+        await delay(ACCEPT_PAUSE, stopped.signal);
+        continue;
+      }
+      if (!isPrompt) conn.setNoDelay(true);
+      onConnection(new DenoSocket(conn));
+    }
   })();
-  let open = true;
   const close = () => {
-    if (open) listener.close();
-    open = false;
+    if (!stopped.signal.aborted) listener.close();
+    stopped.abort();
     return Promise.resolve();
   };
   const { addr } = listener;
@@ -48,69 +73,91 @@ export const listenTcp: ListenTcp = ({ hostname, port }, onConnection) => {
 
 class DenoSocket implements Duplex {
   readonly #conn: Deno.TcpConn;
-  readonly #buffer = new Uint8Array(BUFFER);
-  #directions = 2;
+  readonly #system: SystemConnection | undefined;
+  readonly #small = new Uint8Array(SMALL);
+  /** What is read into while much comes. */
+  #block: Uint8Array<ArrayBuffer> | undefined;
+  /** Bytes of the last read. */
+  #last = 0;
+  #open = 2;
+  /** The peer has ended its direction. */
+  #atEnd = false;
+  #error?: TunnelError;
 
   constructor(conn: Deno.TcpConn) {
     this.#conn = conn;
-    conn.setNoDelay(true);
+    this.#system = SystemConnection.of(conn);
   }
 
   async read(): Promise<Uint8Array | null> {
+    this.#check();
+    const buffer = this.#fit();
+    let count: number | null;
     try {
-      const count = await this.#conn.read(this.#buffer);
-      if (count !== null) return this.#buffer.subarray(0, count);
+      count = await this.#conn.read(buffer);
     } catch (cause) {
-      throw failed(cause);
+      throw this.#failure(cause);
     }
+    if (count !== null) return buffer.subarray(0, this.#last = count);
+    this.#last = 0;
+    this.#fit();
+    this.#atEnd = true;
     this.#ended();
     return null;
   }
 
   async write(bytes: Uint8Array): Promise<void> {
+    this.#check();
     try {
-      for (let at = 0; at < bytes.length;) at += await this.#conn.write(bytes.subarray(at));
+      for (let at = 0; at < bytes.length;) {
+        at += await this.#conn.write(at === 0 ? bytes : bytes.subarray(at));
+      }
     } catch (cause) {
-      throw failed(cause);
+      throw this.#failure(cause);
     }
   }
 
   async closeWrite(): Promise<void> {
+    this.#check();
+    // The last direction to end is ended by closing all, which the system does with less.
+    if (this.#open === 1 && this.#atEnd) return this.#ended();
     try {
       await this.#conn.closeWrite();
     } catch (cause) {
       // The peer has closed altogether: there is no direction left to end.
-      if (!(cause instanceof Deno.errors.NotConnected)) throw failed(cause);
+      if (!(cause instanceof Deno.errors.NotConnected)) throw this.#failure(cause);
     }
     this.#ended();
   }
 
-  reset(): void {
-    this.#directions = 0;
-    this.#close();
+  reset(error: TunnelError): void {
+    this.#error ??= error;
+    if (this.#open === 0) return;
+    this.#open = 0;
+    this.#system?.reset();
+    this.#conn.close();
+  }
+
+  /** Memory for the next read, by how much the last one brought. */
+  #fit(): Uint8Array<ArrayBuffer> {
+    if (this.#last >= SMALL) return this.#block ??= takeBlock();
+    if (this.#block) giveBlock(this.#block);
+    this.#block = undefined;
+    return this.#small;
   }
 
   #ended(): void {
-    if (--this.#directions === 0) this.#close();
+    if (this.#open > 0 && --this.#open === 0) this.#conn.close();
   }
 
-  #close(): void {
-    try {
-      this.#conn.close();
-    } catch {
-      // It is closed.
-    }
+  #check(): void {
+    if (this.#open > 0) return;
+    throw this.#error ??
+      new TunnelError("reset", { action: "use the socket", state: "it was closed" });
+  }
+
+  /** A reset from here ends what is under way by closing under it. */
+  #failure(cause: unknown): TunnelError {
+    return this.#error ?? failed(cause);
   }
 }
-
-function failed(cause: unknown): TunnelError {
-  const state = WORDS.find(([type]) => cause instanceof type)?.[1] ?? describe(cause);
-  return new TunnelError("reset", { action: "use the socket", state, cause });
-}
-
-const WORDS: [new () => Error, string][] = [
-  [Deno.errors.ConnectionRefused, "connection refused"],
-  [Deno.errors.ConnectionReset, "connection reset"],
-  [Deno.errors.BrokenPipe, "connection reset"],
-  [Deno.errors.TimedOut, "no answer"],
-];

@@ -6,6 +6,7 @@ import { TunnelError } from "../../core/errors.ts";
 import type { Duplex } from "../../core/duplex.ts";
 import { byName } from "./by_name.ts";
 import type { ConnectTcp, ListenTcp } from "./contract.ts";
+import { explain, failed } from "./errors.ts";
 
 /** Connects to a target; half-open sockets are kept, Nagle's algorithm is off. */
 export const connectTcp: ConnectTcp = byName((host, port, signal) => {
@@ -147,7 +148,7 @@ class TcpSocket implements Duplex {
   async write(bytes: Uint8Array): Promise<void> {
     this.#check();
     const { promise, resolve, reject } = Promise.withResolvers<void>();
-    this.#socket.write(bytes, (cause) => cause ? reject(failed(cause)) : resolve());
+    this.#socket.write(bytes, (cause) => cause ? reject(this.#error ?? failed(cause)) : resolve());
     await promise;
   }
 
@@ -180,37 +181,5 @@ class TcpSocket implements Duplex {
   #fail(error: TunnelError): void {
     this.#error ??= error;
     this.#wake?.();
-  }
-}
-
-function failed(cause: Error): TunnelError {
-  return new TunnelError("reset", { action: "use the socket", state: explain(cause), cause });
-}
-
-/** The system's words for the errors that people meet. */
-function explain(cause: Error): string {
-  switch ((cause as NodeJS.ErrnoException).code) {
-    case "ECONNREFUSED":
-      return "connection refused";
-    case "ECONNRESET":
-    case "EPIPE":
-      return "connection reset";
-    case "ENOTFOUND":
-    case "EAI_AGAIN":
-      return "the host name is unknown";
-    case "EHOSTUNREACH":
-    case "ENETUNREACH":
-      return "no route to the host";
-    case "ETIMEDOUT":
-      return "no answer";
-    case "EADDRINUSE":
-      return "another program uses this port";
-    case "EACCES":
-    case "EPERM":
-      return "this user may not bind this port";
-    case "EADDRNOTAVAIL":
-      return "this machine has no such address";
-    default:
-      return cause.message;
   }
 }

@@ -1,15 +1,17 @@
 /**
  * TLS on the server's side: connections that have not shaken hands yet, and their bytes.
  *
- * Deno has two ways to it, and each lacks something. `Deno.listenTls` cannot end a connection whose
- * handshake has not finished, so a client that says nothing keeps its descriptor for as long as it
- * likes, and it has no switch for Nagle's algorithm. `node:tls` has both, but before Deno 2.9 it
- * cannot serve from a socket that was accepted first. So the second is taken where it works.
+ * Deno has two ways to it. `Deno.listenTls` is the quicker one, but cannot end a connection whose
+ * handshake has not finished, so that a client that says nothing keeps its descriptor for as long as
+ * it likes; it has no switch for Nagle's algorithm, and shows one certificate for ever. With the C
+ * library it has all three. `node:tls` has them too, but copies each byte several times more, and
+ * before Deno 2.9 cannot serve from a socket that was accepted first.
  */
 
 import { createPrivateKey, X509Certificate } from "node:crypto";
 import { TunnelError } from "../../core/errors.ts";
 import type { Certificate, RemoteAddress } from "../../core/transport.ts";
+import { libc } from "../system/libc.ts";
 import type { ByteConn } from "./socket.ts";
 import { listenDenoTls } from "./tls_server_deno.ts";
 import { listenNodeTls } from "./tls_server_node.ts";
@@ -44,12 +46,19 @@ export interface TlsServerOptions extends Certificate {
 export const ALPN = ["http/1.1"];
 
 /**
+ * Connections that the system keeps until they are accepted, if it keeps so many (Linux:
+ * `net.core.somaxconn`). One for which there is no room is tried again by the client's system after 1,
+ * 3 and 7 s, which is how long a fleet that comes back all at once would have somebody wait.
+ */
+export const SYSTEM_BACKLOG = 4_096;
+
+/**
  * @throws {TunnelError} `usage` when certificate and key do not fit; what the system says when the
  * address cannot be had, as one of `Deno.errors`
  */
 export async function listenTls(options: TlsServerOptions): Promise<TlsServer> {
   checkPair(options);
-  return canServeByNode() ? await listenNodeTls(options) : listenDenoTls(options);
+  return libc() || !canServeByNode() ? listenDenoTls(options) : await listenNodeTls(options);
 }
 
 /** True where `node:tls` can serve: since Deno 2.9. */

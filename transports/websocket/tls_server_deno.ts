@@ -1,51 +1,97 @@
-/** A TLS server by `Deno.listenTls`; see tls_server.ts for what it lacks. */
+/**
+ * A TLS server by `Deno.listenTls`. With the C library it is what a relay wants; see tls_server.ts for
+ * what it lacks without.
+ */
 
 import { delay } from "../../core/deadline.ts";
 import type { RemoteAddress } from "../../core/transport.ts";
+import { SystemConnection } from "../system/connection.ts";
+import { listenPromptly, succeed, type SystemListener } from "../system/listener.ts";
 import { closeConn } from "./tcp.ts";
-import { ALPN, type ServerConn, type TlsServer, type TlsServerOptions } from "./tls_server.ts";
+import {
+  ALPN,
+  type ServerConn,
+  SYSTEM_BACKLOG,
+  type TlsServer,
+  type TlsServerOptions,
+} from "./tls_server.ts";
 
 /** Milliseconds before accepting goes on when the system had no connection to give. */
 const ACCEPT_PAUSE = 100;
 
 /** @throws one of `Deno.errors` when the address cannot be had */
 export function listenDenoTls(options: TlsServerOptions): TlsServer {
-  const listener = Deno.listenTls({ ...options, alpnProtocols: ALPN });
-  const { hostname, port } = listener.addr as Deno.NetAddr;
-  const stopped = new AbortController();
-  return {
-    address: { hostname, port },
-    async *[Symbol.asyncIterator]() {
-      while (!stopped.signal.aborted) {
-        let conn: Deno.TlsConn;
-        try {
-          conn = await listener.accept();
-        } catch {
-          // One connection was gone again, or the system is out of descriptors: both pass. Nothing
-          // tells when the second has, so without a pause this would spin.
-          await delay(ACCEPT_PAUSE, stopped.signal);
-          continue;
-        }
-        yield new DenoConn(conn);
+  return new DenoTlsServer(options);
+}
+
+class DenoTlsServer implements TlsServer {
+  readonly address: RemoteAddress;
+  readonly renew: TlsServer["renew"];
+  readonly #stopped = new AbortController();
+  #listener: Listener;
+
+  constructor(options: TlsServerOptions) {
+    this.#listener = listen(options);
+    const { hostname, port } = this.#listener.socket.addr as Deno.NetAddr;
+    this.address = { hostname, port };
+    if (this.#listener.fd !== undefined) {
+      this.renew = (certificate) => this.#renew({ ...options, ...certificate, port });
+    }
+  }
+
+  async *[Symbol.asyncIterator](): AsyncGenerator<ServerConn> {
+    while (!this.#stopped.signal.aborted) {
+      const { socket, isPrompt } = this.#listener;
+      let conn: Deno.TlsConn;
+      try {
+        conn = await socket.accept();
+      } catch {
+        // It was replaced, one connection was gone again, or the system is out of descriptors, which
+        // passes. Nothing tells when, so without a pause this would spin.
+        if (socket === this.#listener.socket) await delay(ACCEPT_PAUSE, this.#stopped.signal);
+        continue;
       }
-    },
-    close() {
-      if (stopped.signal.aborted) return;
-      stopped.abort();
-      listener.close();
-    },
-  };
+      yield new DenoConn(conn, isPrompt);
+    }
+  }
+
+  close(): void {
+    if (this.#stopped.signal.aborted) return;
+    this.#stopped.abort();
+    this.#listener.socket.close();
+  }
+
+  /**
+   * Another listener takes the place of this one, on the same port: the runtime has no way to change
+   * the certificate of one. What has come and was not accepted yet is reset, and comes again.
+   */
+  #renew(options: TlsServerOptions): void {
+    if (this.#stopped.signal.aborted) return;
+    const before = this.#listener;
+    this.#listener = succeed(before, () => listen({ ...options, reusePort: true }));
+    before.socket.close();
+  }
+}
+
+type Listener = SystemListener<Deno.TlsListener>;
+
+function listen(options: TlsServerOptions & { reusePort?: boolean }): Listener {
+  const open = () => Deno.listenTls({ ...options, alpnProtocols: ALPN });
+  return listenPromptly(open, SYSTEM_BACKLOG);
 }
 
 class DenoConn implements ServerConn {
   readonly remote: RemoteAddress;
-  readonly nagle = true;
+  readonly nagle: boolean;
   readonly #conn: Deno.TlsConn;
+  #system: SystemConnection | undefined;
 
-  constructor(conn: Deno.TlsConn) {
+  constructor(conn: Deno.TlsConn, isPrompt: boolean) {
     const { hostname, port } = conn.remoteAddr;
     this.remote = { hostname, port };
+    this.nagle = !isPrompt;
     this.#conn = conn;
+    this.#system = SystemConnection.of(conn)?.expect();
   }
 
   async handshake(): Promise<void> {
@@ -65,6 +111,8 @@ class DenoConn implements ServerConn {
   }
 
   close(): void {
+    this.#system?.shutdown();
+    this.#system = undefined;
     closeConn(this.#conn);
   }
 }

@@ -4,16 +4,16 @@ import { createServer, type Server, type Socket } from "node:net";
 import { createSecureContext, type SecureContext, TLSSocket } from "node:tls";
 import { freeNow } from "../../core/blocks.ts";
 import type { RemoteAddress } from "../../core/transport.ts";
-import { ALPN, type ServerConn, type TlsServer, type TlsServerOptions } from "./tls_server.ts";
+import {
+  ALPN,
+  type ServerConn,
+  SYSTEM_BACKLOG,
+  type TlsServer,
+  type TlsServerOptions,
+} from "./tls_server.ts";
 
 /** Connections that wait to be asked for; beyond that they are dropped as they come. */
 const BACKLOG = 512;
-/**
- * Connections that the system keeps until they are accepted, if it keeps so many (Linux:
- * `net.core.somaxconn`). One for which there is no room is tried again by the client's system after 1,
- * 3 and 7 s, which is how long a fleet that comes back all at once would have somebody wait.
- */
-const SYSTEM_BACKLOG = 4_096;
 /**
  * Bytes that are read ahead of being asked for, before reading pauses. Whoever reads all the time
  * never comes near it, and should not: Deno 2.9 loses an end that comes while reading pauses.

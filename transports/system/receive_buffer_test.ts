@@ -1,6 +1,6 @@
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
-import { bounded } from "../tests/bounded.ts";
+import { bounded } from "../../tests/bounded.ts";
 import { probeReceiveBuffer, WANTED, withRoom } from "./receive_buffer.ts";
 
 const test = suite("receive buffer");

@@ -1,0 +1,55 @@
+/** TCP listeners of the runtime, with the switches of the system that it has no option for. */
+
+import { type Described, withDescriptor } from "./descriptor.ts";
+import {
+  IPPROTO_TCP,
+  libc,
+  SHUT_RDWR,
+  SO_REUSEPORT,
+  SOCK_STREAM,
+  SOL_SOCKET,
+  TCP_NODELAY,
+  writeOption,
+} from "./libc.ts";
+
+/** A listener, and its descriptor where the system can be asked. */
+export interface SystemListener<T> extends Described<T> {
+  /** True where what it accepts sends small writes at once (RFC 9293, section 3.7.4). */
+  readonly isPrompt: boolean;
+}
+
+/**
+ * Listens, with Nagle's algorithm off in whatever is accepted.
+ *
+ * @param open makes the listener, and nothing else
+ * @param backlog connections that the system keeps until they are accepted, if it keeps so many;
+ * default the runtime's
+ * @throws what `open` throws
+ */
+export function listenPromptly<T extends { readonly addr: Deno.Addr }>(
+  open: () => T,
+  backlog?: number,
+): SystemListener<T> {
+  const { socket, fd } = withDescriptor(SOCK_STREAM, open);
+  if (fd === undefined) return { socket, fd, isPrompt: false };
+  const system = libc()!;
+  if (backlog !== undefined) system.listen(fd, backlog);
+  // What is accepted has it from the listener.
+  return { socket, fd, isPrompt: writeOption(system, fd, [IPPROTO_TCP, TCP_NODELAY, 1]) };
+}
+
+/**
+ * Puts another listener in the place of one, on the same port, with no moment between them. What has
+ * come to the one before and was not accepted is reset. The runtime's `close` of it is still to follow.
+ *
+ * @param open makes the other, with `reusePort`
+ * @throws what `open` throws; then the one before goes on
+ */
+export function succeed<T>(before: SystemListener<unknown>, open: () => T): T {
+  const system = libc()!;
+  writeOption(system, before.fd!, [SOL_SOCKET, SO_REUSEPORT, 1]);
+  const next = open();
+  // The runtime closes it a little later; what came until then would be lost with it.
+  system.shutdown(before.fd!, SHUT_RDWR);
+  return next;
+}
