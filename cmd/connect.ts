@@ -1,7 +1,7 @@
 /** `tunnel connect`: a local listener, or stdio, whose far end is a device's port. */
 
 import { formatTarget, type Target } from "../core/allow.ts";
-import { type Duplex, join, readAhead } from "../core/duplex.ts";
+import { join } from "../core/duplex.ts";
 import { toTunnelError } from "../core/errors.ts";
 import { parseDeviceId, parseReason, parseTarget } from "../core/names.ts";
 import { listenTcp } from "../transports/tcp/tcp.ts";
@@ -61,8 +61,7 @@ async function overListener(
   await dialer.prepare(id, { timeout: LINK_TIMEOUT, signal: stop });
   const link = await supervisor.link(LINK_TIMEOUT, stop);
   const name = `${id}:${formatTarget(target)}`;
-  await using listener = await listenTcp(address, async (socket: Duplex) => {
-    const local = readAhead(socket);
+  await using listener = await listenTcp(address, async (local) => {
     try {
       const { early } = local;
       const connection = await dialer.connect(id, target, { reason, early, signal: stop });

@@ -1,6 +1,6 @@
 /** What local TCP sockets are to a tunnel, whatever makes them. */
 
-import type { Duplex } from "../../core/duplex.ts";
+import type { Duplex, ReadAhead } from "../../core/duplex.ts";
 
 /**
  * Connects to a target: to the first address of its name that answers (RFC 8305), of those that
@@ -25,11 +25,12 @@ export interface TcpListener extends AsyncDisposable {
 }
 
 /**
- * Listens; each connection is handed to `onConnection`. Port 0 picks a free one.
+ * Listens; each connection is handed to `onConnection`, its first read under way, and where the runtime
+ * can tell not before it is known whether anything has come with it. Port 0 picks a free one.
  *
  * @throws {TunnelError} `unavailable` when the address cannot be bound
  */
 export type ListenTcp = (
   address: { hostname: string; port: number },
-  onConnection: (socket: Duplex) => void,
+  onConnection: (socket: ReadAhead) => void,
 ) => Promise<TcpListener>;

@@ -5,7 +5,7 @@
 
 import { delay, untilAborted } from "../../core/deadline.ts";
 import { TunnelError } from "../../core/errors.ts";
-import type { Duplex } from "../../core/duplex.ts";
+import { type Duplex, type ReadAhead, readAhead } from "../../core/duplex.ts";
 import { giveBlock, takeBlock } from "../../core/blocks.ts";
 import { bindError } from "../address.ts";
 import { SystemConnection } from "../system/connection.ts";
@@ -54,7 +54,7 @@ export const listenTcp: ListenTcp = ({ hostname, port }, onConnection) => {
         continue;
       }
       if (!isPrompt) conn.setNoDelay(true);
-      onConnection(new DenoSocket(conn));
+      handOver(conn, onConnection);
     }
   })();
   const close = () => {
@@ -70,6 +70,19 @@ export const listenTcp: ListenTcp = ({ hostname, port }, onConnection) => {
     [Symbol.asyncDispose]: close,
   });
 };
+
+const NOTHING = new Uint8Array(0);
+
+async function handOver(
+  conn: Deno.TcpConn,
+  onConnection: (socket: ReadAhead) => void,
+): Promise<void> {
+  const socket = readAhead(new DenoSocket(conn));
+  // That a new socket takes bytes the system tells together with whether any have come. What is wrong
+  // with it, its first read says.
+  await conn.write(NOTHING).catch(() => {});
+  onConnection(socket);
+}
 
 class DenoSocket implements Duplex {
   readonly #conn: Deno.TcpConn;

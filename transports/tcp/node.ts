@@ -3,7 +3,7 @@
 import net from "node:net";
 import { freeNow, giveBlock, takeBlock } from "../../core/blocks.ts";
 import { TunnelError } from "../../core/errors.ts";
-import type { Duplex } from "../../core/duplex.ts";
+import { type Duplex, readAhead } from "../../core/duplex.ts";
 import { byName } from "./by_name.ts";
 import type { ConnectTcp, ListenTcp } from "./contract.ts";
 import { explain, failed } from "./errors.ts";
@@ -44,7 +44,7 @@ export const connectTcp: ConnectTcp = byName((host, port, signal) => {
 export const listenTcp: ListenTcp = ({ hostname, port }, onConnection) => {
   const server = net.createServer(
     { allowHalfOpen: true, noDelay: true, pauseOnConnect: true },
-    (socket) => onConnection(new TcpSocket(socket)),
+    (socket) => onConnection(readAhead(new TcpSocket(socket))),
   );
   const close = () => new Promise<void>((resolve) => server.close(() => resolve()));
   return new Promise((resolve, reject) => {

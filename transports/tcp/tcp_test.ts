@@ -3,7 +3,7 @@ import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { delay } from "../../core/deadline.ts";
 import { TunnelError } from "../../core/errors.ts";
-import type { Duplex } from "../../core/duplex.ts";
+import type { Duplex, ReadAhead } from "../../core/duplex.ts";
 import { bounded } from "../../tests/conformance.ts";
 import { failureOf } from "../../tests/failure.ts";
 import { freePort } from "../../tests/ssh_server.ts";
@@ -98,6 +98,25 @@ for (const [name, tcp] of Object.entries(canReset ? { node, deno } : { deno })) 
     );
     assert.is(error?.code, "unavailable");
     assert.match(error.message, /another program uses this port; .*--listen/);
+  });
+
+  test("what came with a connection is known when it is handed over, and read once", async () => {
+    const accepted = Promise.withResolvers<ReadAhead>();
+    await using listener = await tcp.listenTcp(
+      { hostname: "127.0.0.1", port: 0 },
+      accepted.resolve,
+    );
+    // Nothing happens here until it has written and gone.
+    const script = `const conn = await Deno.connect({ port: ${listener.port} });
+      await conn.write(new TextEncoder().encode("early"));
+      conn.close();`;
+    new Deno.Command(Deno.execPath(), { args: ["eval", script] }).outputSync();
+    const socket = await bounded("the connection", accepted.promise);
+    const early = socket.early();
+    if (name === "deno") assert.is(text(early!), "early");
+    const read = await socket.read();
+    assert.is(early ? read : text(read), early ? null : "early");
+    socket.reset(over);
   });
 
   test("a cancelled connection rejects at once", async () => {
