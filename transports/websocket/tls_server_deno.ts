@@ -85,6 +85,7 @@ class DenoConn implements ServerConn {
   readonly nagle: boolean;
   readonly #conn: Deno.TlsConn;
   #system: SystemConnection | undefined;
+  #isWanted = false;
 
   constructor(conn: Deno.TlsConn, isPrompt: boolean) {
     const { hostname, port } = conn.remoteAddr;
@@ -95,6 +96,7 @@ class DenoConn implements ServerConn {
   }
 
   async handshake(): Promise<void> {
+    this.#isWanted = true;
     await this.#conn.handshake();
   }
 
@@ -111,7 +113,9 @@ class DenoConn implements ServerConn {
   }
 
   close(): void {
-    this.#system?.shutdown();
+    // What was never asked to shake hands is not to: the runtime would do so with what has come.
+    if (this.#isWanted) this.#system?.shutdown();
+    else this.#system?.reset();
     this.#system = undefined;
     closeConn(this.#conn);
   }
