@@ -6,25 +6,39 @@
 
 import { ipBytes } from "../../core/ip.ts";
 import { descriptorBound, lowestFree, NEARBY } from "./descriptor.ts";
-import { AF_UNSPEC, type End, endOf, type Libc, libc, SHUT_RDWR } from "./libc.ts";
+import {
+  AF_UNSPEC,
+  type End,
+  endOf,
+  type Libc,
+  libc,
+  readOption,
+  SHUT_RDWR,
+  SO_ACCEPTCONN,
+  SOL_SOCKET,
+} from "./libc.ts";
 
 /** Descriptors of connections that were ended which are remembered: the system gives them again. */
 const MAX_ENDED = 16;
+/**
+ * Milliseconds between two looks for connections that are not where they were expected. Nearly always
+ * their peer has reset them, and a look for each would be work for whoever resets many.
+ */
+const PAUSE = 100;
 
 /** What the runtime tells of a connection. */
 export type Conn = Pick<Deno.Conn, "localAddr" | "remoteAddr">;
 
 /** The lowest descriptor that was free when it was looked last. */
 let free = 0;
+let searchedAt = -Infinity;
 const ended: number[] = [];
 
 /** One connection; good until the runtime has closed it. */
 export class SystemConnection {
   readonly #libc: Libc;
   readonly #ends: Readonly<Record<End, Deno.NetAddr>>;
-  #fd: number | undefined;
-  /** The peer had reset it before it was looked for: there is nothing to end. */
-  #gone = false;
+  #expected: number | undefined;
 
   /** Undefined where the system cannot be asked. */
   static of(conn: Conn): SystemConnection | undefined {
@@ -49,11 +63,13 @@ export class SystemConnection {
     free = lowestFree(this.#libc) ?? free;
     // By its ports alone, which is quick; whoever ends it looks closer.
     const known = ended.findIndex((fd) => this.#fits(fd));
-    if (known >= 0) [this.#fd] = ended.splice(known, 1);
-    for (let fd = first; fd < first + NEARBY && this.#fd === undefined; fd++) {
-      if (this.#fits(fd)) this.#fd = fd;
-      else this.#gone ||= this.#isLeft(fd);
+    if (known >= 0) [this.#expected] = ended.splice(known, 1);
+    let left: number | undefined;
+    for (let fd = first; fd < first + NEARBY && this.#expected === undefined; fd++) {
+      if (this.#fits(fd)) this.#expected = fd;
+      else if (this.#isLeft(fd)) left ??= fd;
     }
+    this.#expected ??= left;
     return this;
   }
 
@@ -75,15 +91,22 @@ export class SystemConnection {
   }
 
   #end(by: (fd: number) => number): boolean {
-    if (this.#gone && this.#fd === undefined) return false;
-    const fd = this.#fd ?? this.#search();
-    if (fd === undefined || !this.#isAt(fd)) return false;
-    if (ended.push(fd) > MAX_ENDED) ended.shift();
-    return by(fd) === 0;
+    const fd = this.#find();
+    // It will be free even where there is nothing left to end.
+    const soonFree = fd ?? this.#expected;
+    if (soonFree !== undefined && ended.push(soonFree) > MAX_ENDED) ended.shift();
+    return fd !== undefined && by(fd) === 0;
+  }
+
+  #find(): number | undefined {
+    if (this.#expected === undefined) return this.#search();
+    if (this.#isAt(this.#expected)) return this.#expected;
+    return performance.now() - searchedAt < PAUSE ? undefined : this.#search();
   }
 
   /** Looks everywhere: a millisecond for 5,000 descriptors. */
   #search(): number | undefined {
+    searchedAt = performance.now();
     const bound = descriptorBound(this.#libc);
     for (let fd = 0; fd < bound; fd++) if (this.#isAt(fd)) return fd;
     return undefined;
@@ -93,9 +116,10 @@ export class SystemConnection {
     return this.#hasPort(fd, "getpeername") && this.#hasPort(fd, "getsockname");
   }
 
-  /** Whether it is one on this port whose peer has gone. */
+  /** Whether it is a connection on this port whose peer has gone. */
   #isLeft(fd: number): boolean {
-    return this.#hasPort(fd, "getsockname") && !endOf(this.#libc, fd, "getpeername");
+    if (!this.#hasPort(fd, "getsockname") || endOf(this.#libc, fd, "getpeername")) return false;
+    return readOption(this.#libc, fd, SOL_SOCKET, SO_ACCEPTCONN) === 0;
   }
 
   #hasPort(fd: number, end: End): boolean {

@@ -102,6 +102,28 @@ if (libc()) {
     assert.not.ok(system.shutdown());
   });
 
+  test("among many whose peers were quicker, one that is silent is found", async () => {
+    const random = new Random(newSeed());
+    for (let i = 0; i < 100; i++) {
+      const crowd: { pair: Pair; system: SystemConnection }[] = [];
+      for (let j = random.below(12); j > 0; j--) {
+        const made = await pair();
+        SystemConnection.of(made.far)!.reset();
+        made.far.close();
+        crowd.push({ pair: made, system: SystemConnection.of(made.near)!.expect() });
+      }
+      using silent = await pair();
+      const system = SystemConnection.of(silent.near)!.expect();
+      for (const { pair, system } of crowd.slice(random.below(crowd.length + 1))) {
+        assert.not.ok(system.shutdown());
+        pair[Symbol.dispose]();
+      }
+      assert.ok(system.shutdown());
+      assert.is(await seen(silent.far), "end");
+      for (const { pair } of crowd) pair[Symbol.dispose]();
+    }
+  });
+
   test("no descriptor in use lies beyond the bound", () => {
     const files = Array.from({ length: 300 }, () => Deno.openSync("/dev/null"));
     const bound = descriptorBound(libc()!);

@@ -23,7 +23,12 @@ export type Libc = Deno.DynamicLibrary<typeof SYMBOLS>["symbols"];
 /** Of <sys/socket.h>, <asm-generic/socket.h> and <netinet/tcp.h>. */
 export const AF_UNSPEC = 0, AF_INET = 2, AF_INET6 = 10;
 export const SOCK_STREAM = 1, SOCK_DGRAM = 2;
-export const SOL_SOCKET = 1, SO_TYPE = 3, SO_RCVBUF = 8, SO_REUSEPORT = 15, SO_RCVBUFFORCE = 33;
+export const SOL_SOCKET = 1,
+  SO_TYPE = 3,
+  SO_RCVBUF = 8,
+  SO_REUSEPORT = 15,
+  SO_ACCEPTCONN = 30,
+  SO_RCVBUFFORCE = 33;
 export const IPPROTO_TCP = 6, TCP_NODELAY = 1;
 export const SHUT_RDWR = 2;
 
