@@ -53,8 +53,7 @@ export const listenTcp: ListenTcp = ({ hostname, port }, onConnection) => {
         await delay(ACCEPT_PAUSE, stopped.signal);
         continue;
       }
-      if (!isPrompt) conn.setNoDelay(true);
-      handOver(conn, onConnection);
+      handOver(conn, isPrompt, onConnection);
     }
   })();
   const close = () => {
@@ -75,12 +74,17 @@ const NOTHING = new Uint8Array(0);
 
 async function handOver(
   conn: Deno.TcpConn,
+  isPrompt: boolean,
   onConnection: (socket: ReadAhead) => void,
 ): Promise<void> {
   const socket = readAhead(new DenoSocket(conn));
-  // That a new socket takes bytes the system tells together with whether any have come. What is wrong
-  // with it, its first read says.
-  await conn.write(NOTHING).catch(() => {});
+  try {
+    if (!isPrompt) conn.setNoDelay(true);
+    // That a new socket takes bytes the system tells together with whether any have come.
+    await conn.write(NOTHING);
+  } catch {
+    // Its peer has gone again, which its first read says.
+  }
   onConnection(socket);
 }
 
