@@ -1,5 +1,6 @@
 /** TCP listeners of the runtime, with the switches of the system that it has no option for. */
 
+import { delay } from "../../core/deadline.ts";
 import { type Described, withDescriptor } from "./descriptor.ts";
 import {
   IPPROTO_TCP,
@@ -11,6 +12,9 @@ import {
   TCP_NODELAY,
   writeOption,
 } from "./libc.ts";
+
+/** Milliseconds before accepting goes on when the system had no connection to give. */
+const ACCEPT_PAUSE = 100;
 
 /** A listener, and its descriptor where the system can be asked. */
 export interface SystemListener<T> extends Described<T> {
@@ -52,4 +56,28 @@ export function succeed<T>(before: SystemListener<unknown>, open: () => T): T {
   // The runtime closes it a little later; what came until then would be lost with it.
   system.shutdown(before.fd!, SHUT_RDWR);
   return next;
+}
+
+/**
+ * Connections as they come, until the signal fires; close the listener then.
+ *
+ * @param current the listener in use, which another may take the place of
+ */
+export async function* accepted<C>(
+  current: () => { accept(): Promise<C> },
+  signal: AbortSignal,
+): AsyncGenerator<C> {
+  while (!signal.aborted) {
+    const listener = current();
+    let conn: C;
+    try {
+      conn = await listener.accept();
+    } catch {
+      // It was replaced, one connection was gone again, or the system is out of descriptors, which
+      // passes. Nothing tells when, so without a pause this would spin.
+      if (listener === current()) await delay(ACCEPT_PAUSE, signal);
+      continue;
+    }
+    yield conn;
+  }
 }

@@ -3,7 +3,7 @@ import * as assert from "uvu/assert";
 import { bounded } from "../../tests/bounded.ts";
 import { descriptorBound } from "./descriptor.ts";
 import { endOf, IPPROTO_TCP, libc, readOption, TCP_NODELAY } from "./libc.ts";
-import { listenPromptly, succeed } from "./listener.ts";
+import { accepted, listenPromptly, succeed } from "./listener.ts";
 
 const test = suite("listeners by descriptor");
 const system = libc();
@@ -58,6 +58,28 @@ test("a failure to listen is the caller's", () => {
     () => listenPromptly(open(port)),
     (cause: unknown) => cause instanceof Deno.errors.AddrInUse,
   );
+});
+
+test("accepting goes on after failures that pass, and on whatever listener there is", async () => {
+  const stop = new AbortController();
+  const failing = { accept: () => Promise.reject<number>(new Error("no descriptor is left")) };
+  const given: (() => Promise<number>)[] = [
+    () => Promise.resolve(1),
+    failing.accept,
+    () => (current = { accept: () => Promise.resolve(3) }, failing.accept()),
+  ];
+  let current = { accept: () => given.shift()!() };
+  const got: number[] = [];
+  await bounded(
+    "the connections",
+    (async () => {
+      for await (const conn of accepted(() => current, stop.signal)) {
+        got.push(conn);
+        if (conn === 3) stop.abort();
+      }
+    })(),
+  );
+  assert.equal(got, [1, 3]);
 });
 
 function descriptors(): number[] {

@@ -3,21 +3,19 @@
  * need the C library; without it a reset is an end.
  */
 
-import { delay, untilAborted } from "../../core/deadline.ts";
+import { untilAborted } from "../../core/deadline.ts";
 import { TunnelError } from "../../core/errors.ts";
 import { type Duplex, type ReadAhead, readAhead } from "../../core/duplex.ts";
 import { giveBlock, takeBlock } from "../../core/blocks.ts";
 import { bindError } from "../address.ts";
 import { SystemConnection } from "../system/connection.ts";
-import { listenPromptly, type SystemListener } from "../system/listener.ts";
+import { accepted, listenPromptly, type SystemListener } from "../system/listener.ts";
 import { byName } from "./by_name.ts";
 import type { ConnectTcp, ListenTcp } from "./contract.ts";
 import { failed } from "./errors.ts";
 
 /** Bytes that a socket reads into while little comes, so that many at rest take little memory. */
 const SMALL = 1024;
-/** Milliseconds before accepting goes on when the system had no connection to give. */
-const ACCEPT_PAUSE = 100;
 
 /** Connects; see {@linkcode ConnectTcp}. */
 export const connectTcp: ConnectTcp = byName(async (hostname, port, signal) => {
@@ -43,16 +41,7 @@ export const listenTcp: ListenTcp = ({ hostname, port }, onConnection) => {
   const { socket: listener, isPrompt } = listening;
   const stopped = new AbortController();
   (async () => {
-    while (!stopped.signal.aborted) {
-      let conn: Deno.TcpConn;
-      try {
-        conn = await listener.accept();
-      } catch {
-        // One connection was gone again, or the system is out of descriptors: both pass. Nothing tells
-        // when the second has, so without a pause this would spin.
-        await delay(ACCEPT_PAUSE, stopped.signal);
-        continue;
-      }
+    for await (const conn of accepted(() => listener, stopped.signal)) {
       handOver(conn, isPrompt, onConnection);
     }
   })();

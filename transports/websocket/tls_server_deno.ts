@@ -3,10 +3,9 @@
  * what it lacks without.
  */
 
-import { delay } from "../../core/deadline.ts";
 import type { RemoteAddress } from "../../core/transport.ts";
 import { SystemConnection } from "../system/connection.ts";
-import { listenPromptly, succeed, type SystemListener } from "../system/listener.ts";
+import { accepted, listenPromptly, succeed, type SystemListener } from "../system/listener.ts";
 import { closeConn } from "./tcp.ts";
 import {
   ALPN,
@@ -15,9 +14,6 @@ import {
   type TlsServer,
   type TlsServerOptions,
 } from "./tls_server.ts";
-
-/** Milliseconds before accepting goes on when the system had no connection to give. */
-const ACCEPT_PAUSE = 100;
 
 /** @throws one of `Deno.errors` when the address cannot be had */
 export function listenDenoTls(options: TlsServerOptions): TlsServer {
@@ -40,18 +36,8 @@ class DenoTlsServer implements TlsServer {
   }
 
   async *[Symbol.asyncIterator](): AsyncGenerator<ServerConn> {
-    while (!this.#stopped.signal.aborted) {
-      const { socket, isPrompt } = this.#listener;
-      let conn: Deno.TlsConn;
-      try {
-        conn = await socket.accept();
-      } catch {
-        // It was replaced, one connection was gone again, or the system is out of descriptors, which
-        // passes. Nothing tells when, so without a pause this would spin.
-        if (socket === this.#listener.socket) await delay(ACCEPT_PAUSE, this.#stopped.signal);
-        continue;
-      }
-      yield new DenoConn(conn, isPrompt);
+    for await (const conn of accepted(() => this.#listener.socket, this.#stopped.signal)) {
+      yield new DenoConn(conn, this.#listener.isPrompt);
     }
   }
 
