@@ -57,6 +57,7 @@ for (const [name, tcp] of Object.entries(canReset ? { node, deno } : { deno })) 
     }
     await writing;
     assert.ok(position >= total);
+    near.reset(over);
   });
 
   test("a slow reader stalls its writer", async () => {
