@@ -9,7 +9,9 @@ import type { Stream } from "./transport.ts";
  */
 export class Arrivals implements AsyncIterableIterator<Stream> {
   readonly #queue: Stream[] = [];
-  #waiter: PromiseWithResolvers<IteratorResult<Stream>> | undefined;
+  #waiter: Waiter | undefined;
+  /** Calls behind the one that waits: seldom any, and nothing is held for them until then. */
+  #others: Waiter[] | undefined;
   #isOver = false;
   #isRefusing = false;
   #error: TunnelError | undefined;
@@ -20,13 +22,14 @@ export class Arrivals implements AsyncIterableIterator<Stream> {
 
   /** The next one, in the order of the calls. */
   next(): Promise<IteratorResult<Stream>> {
-    if (this.#waiter) return this.#waiter.promise.then(() => this.next());
     const stream = this.#queue.shift();
     if (stream) return Promise.resolve({ value: stream, done: false });
     if (this.#error) return Promise.reject(this.#error);
     if (this.#isOver) return Promise.resolve(END);
-    this.#waiter = Promise.withResolvers();
-    return this.#waiter.promise;
+    const waiter: Waiter = Promise.withResolvers();
+    if (this.#waiter) (this.#others ??= []).push(waiter);
+    else this.#waiter = waiter;
+    return waiter.promise;
   }
 
   /** Refuses those that wait and those that come. */
@@ -42,7 +45,7 @@ export class Arrivals implements AsyncIterableIterator<Stream> {
     const waiter = this.#waiter;
     if (this.#isRefusing) return refuseStream(stream);
     if (!waiter) return void this.#queue.push(stream);
-    this.#waiter = undefined;
+    this.#waiter = this.#others?.shift();
     waiter.resolve({ value: stream, done: false });
   }
 
@@ -52,12 +55,16 @@ export class Arrivals implements AsyncIterableIterator<Stream> {
     if (this.#isOver) return;
     this.#isOver = true;
     this.#error = error;
-    const waiter = this.#waiter;
-    this.#waiter = undefined;
-    if (error) waiter?.reject(error);
-    else waiter?.resolve(END);
+    const waiters = this.#waiter ? [this.#waiter, ...this.#others ?? []] : [];
+    this.#waiter = this.#others = undefined;
+    for (const waiter of waiters) {
+      if (error) waiter.reject(error);
+      else waiter.resolve(END);
+    }
   }
 }
+
+type Waiter = PromiseWithResolvers<IteratorResult<Stream>>;
 
 const END: IteratorReturnResult<undefined> = { value: undefined, done: true };
 

@@ -20,6 +20,18 @@ test("streams are given in the order in which they came, before or after they ar
   assert.equal(given.map(({ value }) => [a, b, c, d].indexOf(value)), [0, 1, 2, 3]);
 });
 
+test("whoever asks later waits behind whoever asked before, though a stream came in between", async () => {
+  const arrivals = new Arrivals();
+  const [a, b, c] = [stream(), stream(), stream()] as const;
+  const next = [arrivals.next(), arrivals.next()];
+  arrivals.push(a);
+  next.push(arrivals.next());
+  arrivals.push(b);
+  arrivals.push(c);
+  const given = await bounded("the streams", Promise.all(next));
+  assert.equal(given.map(({ value }) => [a, b, c].indexOf(value)), [0, 1, 2]);
+});
+
 test("an end in order ends all who wait, and a loop", async () => {
   const arrivals = new Arrivals();
   const waiting = [arrivals.next(), arrivals.next()];
