@@ -15,11 +15,11 @@ export function withoutBrackets(hostname: string): string {
   return hostname.replace(/^\[(.*)\]$/, "$1");
 }
 
-/** What a failed bind means, in words that name the port and what to do. */
+/** What a failed bind of Deno or Node means, in words that name the port and what to do. */
 export function bindError(cause: unknown, protocol: string, host: string, port: number) {
   const action = `listen on ${protocol} ${host}:${port}`;
-  const { name } = cause as { name?: string };
-  if (name === "AddrInUse") {
+  const { code } = cause as { code?: string };
+  if (code === "EADDRINUSE") {
     const state = "another program uses this port";
     return new TunnelError("unavailable", {
       action,
@@ -28,7 +28,7 @@ export function bindError(cause: unknown, protocol: string, host: string, port: 
       cause,
     });
   }
-  if (name === "PermissionDenied") {
+  if (code === "EACCES" || code === "EPERM") {
     return new TunnelError("unavailable", {
       action,
       state: "this user may not bind this port",

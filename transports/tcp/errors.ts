@@ -8,7 +8,7 @@ export function failed(cause: unknown): TunnelError {
 }
 
 /** A cause in few words; by the system's code, which Deno and Node give alike. */
-export function explain(cause: unknown): string {
+function explain(cause: unknown): string {
   const { code } = cause as { code?: string };
   return (code && WORDS[code]) ?? describe(cause);
 }
@@ -22,8 +22,5 @@ const WORDS: Readonly<Record<string, string>> = {
   EHOSTUNREACH: "no route to the host",
   ENETUNREACH: "no route to the host",
   ETIMEDOUT: "no answer",
-  EADDRINUSE: "another program uses this port",
-  EACCES: "this user may not bind this port",
-  EPERM: "this user may not bind this port",
   EADDRNOTAVAIL: "this machine has no such address",
 };

@@ -4,9 +4,10 @@ import net from "node:net";
 import { freeNow, giveBlock, takeBlock } from "../../core/blocks.ts";
 import { TunnelError } from "../../core/errors.ts";
 import { type Duplex, readAhead } from "../../core/duplex.ts";
+import { bindError } from "../address.ts";
 import { byName } from "./by_name.ts";
 import type { ConnectTcp, ListenTcp } from "./contract.ts";
-import { explain, failed } from "./errors.ts";
+import { failed } from "./errors.ts";
 
 /** Connects to a target; half-open sockets are kept, Nagle's algorithm is off. */
 export const connectTcp: ConnectTcp = byName((host, port, signal) => {
@@ -48,15 +49,7 @@ export const listenTcp: ListenTcp = ({ hostname, port }, onConnection) => {
   );
   const close = () => new Promise<void>((resolve) => server.close(() => resolve()));
   return new Promise((resolve, reject) => {
-    server.once("error", (cause) =>
-      reject(
-        new TunnelError("unavailable", {
-          action: `listen on ${hostname}:${port}`,
-          state: explain(cause),
-          remedy: "choose another address: --listen",
-          cause,
-        }),
-      ));
+    server.once("error", (cause) => reject(bindError(cause, "TCP", hostname, port)));
     server.listen({ host: hostname, port }, () => {
       const address = server.address() as net.AddressInfo;
       resolve({

@@ -54,7 +54,7 @@ export const SYSTEM_BACKLOG = 4_096;
 
 /**
  * @throws {TunnelError} `usage` when certificate and key do not fit; what the system says when the
- * address cannot be had, as one of `Deno.errors`
+ * address cannot be had, with its code
  */
 export async function listenTls(options: TlsServerOptions): Promise<TlsServer> {
   checkPair(options);

@@ -15,7 +15,7 @@ import {
   type TlsServerOptions,
 } from "./tls_server.ts";
 
-/** @throws one of `Deno.errors` when the address cannot be had */
+/** @throws what the system says when the address cannot be had, with its code */
 export function listenDenoTls(options: TlsServerOptions): TlsServer {
   return new DenoTlsServer(options);
 }

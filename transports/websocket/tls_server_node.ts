@@ -20,7 +20,7 @@ const BACKLOG = 512;
  */
 const READ_AHEAD = 1024 * 1024;
 
-/** @throws one of `Deno.errors` when the address cannot be had */
+/** @throws what the system says when the address cannot be had, with its code */
 export async function listenNodeTls(options: TlsServerOptions): Promise<TlsServer> {
   const { hostname, port, cert, key } = options;
   let context = createSecureContext({ cert, key });
@@ -58,7 +58,7 @@ export async function listenNodeTls(options: TlsServerOptions): Promise<TlsServe
 
 function bind(server: Server, host: string, port: number): Promise<void> {
   return new Promise((resolve, reject) => {
-    server.once("error", (cause: Error & { code?: string }) => reject(asDenoError(cause)));
+    server.once("error", reject);
     server.listen({ host, port, backlog: SYSTEM_BACKLOG }, () => {
       server.removeAllListeners("error");
       // One connection was gone again, or the system is out of descriptors: the next may do better.
@@ -66,13 +66,6 @@ function bind(server: Server, host: string, port: number): Promise<void> {
       resolve();
     });
   });
-}
-
-function asDenoError(cause: Error & { code?: string }): Error {
-  const { AddrInUse, PermissionDenied } = Deno.errors;
-  if (cause.code === "EADDRINUSE") return new AddrInUse(cause.message, { cause });
-  if (cause.code === "EACCES") return new PermissionDenied(cause.message, { cause });
-  return cause;
 }
 
 class NodeConn implements ServerConn {
