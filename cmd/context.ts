@@ -4,8 +4,10 @@ import { Connector, type ConnectorOptions, type TransportMemory } from "../trans
 import { quic } from "../transports/quic.ts";
 import { websocket } from "../transports/websocket/transport.ts";
 import { webtransportTransport } from "../transports/webtransport/transport.ts";
+import { openssl } from "../transports/system/openssl.ts";
 import { describe, quote, TunnelError } from "../core/errors.ts";
 import type { Log } from "../core/log.ts";
+import { considerCiphers } from "../core/noise/platform_suite.ts";
 import type { Limits, Transport } from "../core/transport.ts";
 import { Home } from "../stores/home.ts";
 import type { Options } from "./argv.ts";
@@ -48,6 +50,7 @@ export async function makeConnector(
   { root }: { root?: string },
   limits?: Limits,
 ): Promise<Connector> {
+  considerCiphers(openssl);
   const only = parseTransport(options.text("transport"));
   const connector: ConnectorOptions = {
     transports: only === undefined ? TRANSPORTS : ALL_TRANSPORTS,

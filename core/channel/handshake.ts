@@ -2,8 +2,8 @@
  * The handshake of a channel: Noise IK (25519, ChaChaPoly, SHA-256; Noise Protocol Framework,
  * revision 34) in the two messages that a dial has anyway.
  *
- *     service → device  e, es, s, ss   {credential, reason?, shared?, resume?}
- *     device  → service e, ee, se      {received, shared?}
+ *     service → device  e, es, s, ss   {credential, reason?, shared?, ciphers?, resume?}
+ *     device  → service e, ee, se      {received, shared?, cipher?}
  *
  * The prologue is what the relay could alter: the device, the target, the device's epoch. Both ends
  * check each other's static key against a credential of the fleet's authority. The channel's ID is
@@ -16,6 +16,7 @@ import { base64url } from "jose";
 import { concat } from "../bytes.ts";
 import { TunnelError } from "../errors.ts";
 import { Handshake } from "../noise/handshake.ts";
+import { fastAesGcm } from "../noise/platform_suite.ts";
 import type { StaticKey } from "../noise/static_key.ts";
 import {
   bytesOf,
@@ -28,6 +29,7 @@ import {
   Welcome,
 } from "./hello.ts";
 import type { PathKeys } from "./path.ts";
+import { type AesGcm, chosen, offered, recordKeys } from "./record_keys.ts";
 import { derive, type Ticket } from "./tickets.ts";
 
 export type { Said, Subject };
@@ -37,6 +39,8 @@ export interface ChannelIdentity {
   /** By the fleet's authority, for the key's public half. */
   readonly credential: string;
   readonly key: StaticKey;
+  /** For long records; null for none, by default the platform's where it is fast. */
+  readonly aesGcm?: AesGcm;
 }
 
 /** What it takes to attach to a channel that exists. */
@@ -76,7 +80,7 @@ export interface Initiation {
 
 /** @param deviceKey X25519, 32 bytes in base64url */
 export async function initiate(
-  { credential, key }: ChannelIdentity,
+  { credential, key, aesGcm = fastAesGcm() }: ChannelIdentity,
   deviceKey: string,
   subject: Subject,
   said: Said = {},
@@ -89,7 +93,7 @@ export async function initiate(
     staticKey: key,
     remoteStatic: base64url.decode(deviceKey),
   });
-  const hello: Hello = { credential, ...said };
+  const hello: Hello = { credential, ...said, ciphers: offered(aesGcm) };
   if (resumption) {
     const { id, secret, attempt, received } = resumption;
     const proof = await proofOf(secret, subject, attempt, received);
@@ -100,7 +104,7 @@ export async function initiate(
     hello: base64url.encode(message),
     async finish(answer) {
       const payload = await handshake.readMessage(bytesOf(answer));
-      return establish(handshake, decodePayload(Welcome, payload));
+      return establish(handshake, decodePayload(Welcome, payload), { initiator: true, aesGcm });
     },
   };
 }
@@ -132,7 +136,7 @@ export interface Response {
  * @throws {TunnelError} `protocol` when it was, and says what no service says
  */
 export async function respond(
-  { key }: ChannelIdentity,
+  { key, aesGcm = fastAesGcm() }: ChannelIdentity,
   subject: Subject,
   hello: string,
 ): Promise<Response | undefined> {
@@ -145,7 +149,8 @@ export async function respond(
     if (cause instanceof TunnelError) return undefined;
     throw cause;
   }
-  const { credential, reason, shared = false, resume } = decodePayload(Hello, payload);
+  const { credential, reason, shared = false, ciphers, resume } = decodePayload(Hello, payload);
+  const cipher = chosen(aesGcm, ciphers);
   return {
     hello,
     credential,
@@ -159,30 +164,26 @@ export async function respond(
       return isEqual(expected, base64url.decode(resume.proof));
     },
     async accept(received, shared) {
-      const message = await handshake.writeMessage(encodePayload({ received, shared }));
+      const message = await handshake.writeMessage(encodePayload({ received, shared, cipher }));
+      const welcome = { received: resume?.received ?? 0, shared, cipher };
       return {
         hello: base64url.encode(message),
-        established: establish(handshake, { received: resume?.received ?? 0, shared }),
+        established: establish(handshake, welcome, { initiator: false, aesGcm }),
       };
     },
   };
 }
 
-function establish(handshake: Handshake, { received, shared }: Welcome): Established {
+function establish(
+  handshake: Handshake,
+  { received, shared, cipher }: Welcome,
+  { initiator, aesGcm }: { initiator: boolean; aesGcm: AesGcm },
+): Established {
   const id = base64url.encode(handshake.handshakeHash.subarray(0, 16));
   const { send, receive, exported } = handshake.split();
   const { secret, ticket } = derive(exported);
-  return {
-    keys: {
-      send: { seal: (parts, target, offset) => send.seal(EMPTY, parts, target, offset) },
-      receive: { open: (sealed) => receive.open(EMPTY, sealed) },
-    },
-    id,
-    secret,
-    received,
-    shared: shared === true,
-    ticket,
-  };
+  const keys = recordKeys({ send, receive, secret, initiator }, cipher, aesGcm);
+  return { keys, id, secret, received, shared: shared === true, ticket };
 }
 
 /** HMAC-SHA-256 of the secret over what the attach is for and says. */
@@ -204,5 +205,3 @@ function isEqual(a: Uint8Array, b: Uint8Array): boolean {
   for (let i = 0; i < a.length; i++) different |= a[i]! ^ (b[i] ?? 0);
   return different === 0;
 }
-
-const EMPTY = new Uint8Array(0);

@@ -9,7 +9,7 @@ const count = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
 const bytes16 = v.pipe(v.string(), v.regex(/^[A-Za-z0-9_-]{22}$/, "16 bytes in base64url"));
 const bytes32 = v.pipe(v.string(), v.regex(/^[A-Za-z0-9_-]{43}$/, "32 bytes in base64url"));
 
-/** What the service says of a dial in the first message of either handshake. */
+/** What the service says of a dial, in the first message of either handshake. */
 export const Said = v.object({
   /** What the operator has said that the dial is for. */
   reason: v.optional(Reason),
@@ -18,17 +18,29 @@ export const Said = v.object({
 });
 export type Said = v.InferOutput<typeof Said>;
 
+/** The first message of a short handshake. */
+export const ShortHello = v.object({
+  ...Said.entries,
+  /** What long records may go by; a device passes over what it does not know. */
+  ciphers: v.optional(v.pipe(v.array(v.pipe(v.string(), v.maxLength(32))), v.maxLength(8))),
+});
+export type ShortHello = v.InferOutput<typeof ShortHello>;
+
 /** The first message of a full handshake. */
 export const Hello = v.object({
   credential: v.pipe(v.string(), v.maxLength(4_096)),
-  ...Said.entries,
+  ...ShortHello.entries,
   /** The channel to attach to, where it is not a new one. */
   resume: v.optional(v.object({ id: bytes16, attempt: count, received: count, proof: bytes32 })),
 });
 export type Hello = v.InferOutput<typeof Hello>;
 
-/** What the device says in the second: whether it shares the channel, too. */
-export const Welcome = v.object({ received: count, shared: v.optional(v.boolean()) });
+/** What the device says in the second: whether it shares the channel, too, and the cipher that it takes. */
+export const Welcome = v.object({
+  received: count,
+  shared: v.optional(v.boolean()),
+  cipher: v.optional(v.literal("AESGCM")),
+});
 export type Welcome = v.InferOutput<typeof Welcome>;
 
 /** What both ends must mean the same by. */

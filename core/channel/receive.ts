@@ -1,6 +1,6 @@
 /** The receiving direction of a channel: what has come, what was read, and what may still be sent. */
 
-import { freeNow } from "../blocks.ts";
+import { giveBlock } from "../blocks.ts";
 import { concat } from "../bytes.ts";
 import { TunnelError } from "../errors.ts";
 import type { WindowBudget } from "./budget.ts";
@@ -129,7 +129,7 @@ export class ReceiveSide {
   }
 
   async read(): Promise<Uint8Array | null> {
-    freeNow(new Uint8Array(this.#given.buffer));
+    giveBlock(new Uint8Array(this.#given.buffer as ArrayBuffer));
     this.#given = EMPTY;
     for (;;) {
       if (this.#failure) throw this.#failure;

@@ -1,8 +1,8 @@
 /**
  * The short handshake: a new channel by the ticket of a handshake before, with no agreement on keys.
  *
- *     service → device  16 bytes ticket ID | u32 number | {reason?, shared?}, sealed
- *     device  → service 32 random bytes | {received, shared?}, sealed
+ *     service → device  16 bytes ticket ID | u32 number | {reason?, shared?, ciphers?}, sealed
+ *     device  → service 32 random bytes | {received, shared?, cipher?}, sealed
  *
  * The keys come of the ticket's, the number, the subject and the random bytes, by HKDF. No number is
  * used twice, and the device takes a first message once, so every channel has keys of its own.
@@ -12,7 +12,7 @@ import { base64url } from "jose";
 import { concat } from "../bytes.ts";
 import { TunnelError } from "../errors.ts";
 import { CipherState } from "../noise/cipher_state.ts";
-import { platformSuite } from "../noise/platform_suite.ts";
+import { fastAesGcm, platformSuite } from "../noise/platform_suite.ts";
 import { TAG_LENGTH } from "../noise/suite.ts";
 import type { Established, Initiation, Response } from "./handshake.ts";
 import {
@@ -21,28 +21,37 @@ import {
   encodePayload,
   malformed,
   prologueOf,
-  Said,
+  type Said,
+  ShortHello,
   type Subject,
   Welcome,
 } from "./hello.ts";
+import { type AesGcm, chosen, offered, recordKeys } from "./record_keys.ts";
 import type { TakenTickets, Ticket } from "./tickets.ts";
 
 /** Bytes in front of the first message's sealed part, and of the second's. */
 const HEAD = 16 + 4;
 const RANDOM = 32;
 
-/** The service's half. @param number how many dials have used the ticket before, up to 2^32 - 1 */
+/**
+ * The service's half.
+ *
+ * @param number how many dials have used the ticket before, up to 2^32 - 1
+ * @param aesGcm as of a full handshake's identity
+ */
 export function initiateShort(
   { id, key }: Ticket,
   number: number,
   subject: Subject,
   said: Said = {},
+  aesGcm: AesGcm = fastAesGcm(),
 ): Initiation {
   const head = new Uint8Array(HEAD);
   head.set(base64url.decode(id));
   new DataView(head.buffer).setUint32(16, number);
   const [helloKey, next] = outputs(key, concat([head, prologueOf(subject)]), 2);
-  const hello = concat([head, seal(helloKey!, encodePayload(said))]);
+  const payload: ShortHello = { ...said, ciphers: offered(aesGcm) };
+  const hello = concat([head, seal(helloKey!, encodePayload(payload))]);
   return {
     hello: base64url.encode(hello),
     // deno-lint-ignore require-await -- what is thrown is a rejection
@@ -51,7 +60,7 @@ export function initiateShort(
       if (message.length < RANDOM + TAG_LENGTH) throw malformed("its answer is cut short");
       const [welcomeKey, last] = outputs(next!, message.subarray(0, RANDOM), 2);
       const welcome = decodePayload(Welcome, open(welcomeKey!, message.subarray(RANDOM)));
-      return establish(last!, { hello, message, initiator: true, ...welcome });
+      return establish(last!, { hello, message, initiator: true, aesGcm, ...welcome });
     },
   };
 }
@@ -62,6 +71,7 @@ export function respondShort(
   ownCredential: string,
   subject: Subject,
   text: string,
+  aesGcm: AesGcm = fastAesGcm(),
 ): Response | undefined {
   const hello = bytesOf(text);
   if (hello.length < HEAD + TAG_LENGTH) return undefined;
@@ -77,7 +87,8 @@ export function respondShort(
     if (cause instanceof TunnelError) return undefined;
     throw cause;
   }
-  const { reason, shared = false } = decodePayload(Said, payload);
+  const { reason, shared = false, ciphers } = decodePayload(ShortHello, payload);
+  const cipher = chosen(aesGcm, ciphers);
   return {
     hello: text,
     credential,
@@ -90,8 +101,11 @@ export function respondShort(
     async accept(received, shared) {
       const random = crypto.getRandomValues(new Uint8Array(RANDOM));
       const [welcomeKey, last] = outputs(next!, random, 2);
-      const message = concat([random, seal(welcomeKey!, encodePayload({ received, shared }))]);
-      const facts = { hello, message, received: 0, shared, initiator: false };
+      const message = concat([
+        random,
+        seal(welcomeKey!, encodePayload({ received, shared, cipher })),
+      ]);
+      const facts = { hello, message, received: 0, shared, cipher, initiator: false, aesGcm };
       const established = establish(last!, facts);
       return { hello: base64url.encode(message), established };
     },
@@ -100,22 +114,18 @@ export function respondShort(
 
 function establish(
   key: Uint8Array,
-  { hello, message, received, shared, initiator }: {
+  { hello, message, received, shared, cipher, initiator, aesGcm }: Welcome & {
     hello: Uint8Array;
     message: Uint8Array;
-    received: number;
-    shared?: boolean;
     initiator: boolean;
+    aesGcm: AesGcm;
   },
 ): Established {
   const [service, device, secret] = outputs(key, EMPTY, 3);
   const [mine, theirs] = initiator ? [service!, device!] : [device!, service!];
   const [send, receive] = [new CipherState(mine), new CipherState(theirs)];
   return {
-    keys: {
-      send: { seal: (parts, target, offset) => send.seal(EMPTY, parts, target, offset) },
-      receive: { open: (sealed) => receive.open(EMPTY, sealed) },
-    },
+    keys: recordKeys({ send, receive, secret: secret!, initiator }, cipher, aesGcm),
     id: base64url.encode(platformSuite().hash(hello, message).subarray(0, 16)),
     secret: secret!,
     received,

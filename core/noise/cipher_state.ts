@@ -2,13 +2,16 @@
 
 import { TunnelError } from "../errors.ts";
 import { platformSuite } from "./platform_suite.ts";
-import { HASH_LENGTH, type Suite, TAG_LENGTH } from "./suite.ts";
+import { type Cipher, HASH_LENGTH, TAG_LENGTH } from "./suite.ts";
 
 /**
  * Messages after which the key is replaced, by the function of section 4.2, at both ends alike: what
  * is learned of a key tells nothing of the messages before it. At 128 KiB a message, 128 GiB.
  */
 export const REKEY_AFTER: number = 2 ** 20;
+
+/** Bytes of a message, sealed, up to which it is not long (docs/PROTOCOL.md, 6.3). */
+export const SHORT = 1_536;
 
 /** For tests, which cannot wait for the defaults. Both ends must have the same `rekeyAfter`. */
 export interface CipherStateOptions {
@@ -23,20 +26,42 @@ export interface CipherStateOptions {
  * one that was altered, repeated, moved or left out does not open, nor does any after it.
  */
 export class CipherState {
-  readonly #suite: Suite;
   readonly #rekeyAfter: number;
   readonly #maxMessages: number;
-  #key: Uint8Array;
-  readonly #nonce = new Uint8Array(12);
+  readonly #short: KeyedCipher;
+  #long: KeyedCipher;
   #count = 0;
   #failure?: TunnelError;
 
-  /** @param key 32 bytes, used for nothing else */
-  constructor(key: Uint8Array, options: CipherStateOptions = {}, suite: Suite = platformSuite()) {
-    this.#key = key;
+  /**
+   * @param key 32 bytes, used for nothing else
+   * @param cipher ChaChaPoly
+   */
+  constructor(
+    key: Uint8Array,
+    options: CipherStateOptions = {},
+    cipher: Cipher = platformSuite(),
+  ) {
     this.#rekeyAfter = options.rekeyAfter ?? REKEY_AFTER;
     this.#maxMessages = options.maxMessages ?? Number.MAX_SAFE_INTEGER;
-    this.#suite = suite;
+    this.#short = this.#long = new KeyedCipher(cipher, key, "little-endian");
+  }
+
+  /**
+   * Has long messages go by AESGCM, at both ends from the first message on. They are counted with the
+   * others, so that none of either kind can be moved.
+   *
+   * @param key 32 bytes, used for nothing else
+   * @throws {TunnelError} `usage` once there has been a message
+   */
+  useForLong(aesGcm: Cipher, key: Uint8Array): void {
+    if (this.#count > 0) {
+      throw new TunnelError("usage", {
+        action: "set a cipher",
+        state: "messages have gone already",
+      });
+    }
+    this.#long = new KeyedCipher(aesGcm, key, "big-endian");
   }
 
   /**
@@ -59,13 +84,14 @@ export class CipherState {
         state: `it ends at ${offset + length}, and its target has ${target.length} bytes`,
       });
     }
-    this.#advance("seal a message");
+    this.#demandNonce("seal a message");
     let at = offset;
     for (const part of parts) {
       target.set(part, at);
       at += part.length;
     }
-    this.#suite.seal(this.#key, this.#nonce, ad, target.subarray(offset, offset + length));
+    const count = this.#count++;
+    this.#cipherFor(length).seal(count, ad, target.subarray(offset, offset + length));
     this.#rekeyWhenDue();
   }
 
@@ -77,11 +103,13 @@ export class CipherState {
    */
   open(ad: Uint8Array, sealed: Uint8Array): Uint8Array<ArrayBuffer> {
     if (this.#failure) throw this.#failure;
-    this.#advance("open a message");
+    this.#demandNonce("open a message");
+    // Before its use: whatever happens then, none is used twice.
+    const count = this.#count++;
     let message: Uint8Array<ArrayBuffer>;
     try {
       if (sealed.length < TAG_LENGTH) throw new RangeError(`it has ${sealed.length} bytes`);
-      message = this.#suite.open(this.#key, this.#nonce, ad, sealed);
+      message = this.#cipherFor(sealed.length).open(count, ad, sealed);
     } catch (cause) {
       throw this.#failure = new TunnelError("protocol", {
         action: "open a message",
@@ -93,32 +121,65 @@ export class CipherState {
     return message;
   }
 
-  /** Takes the next nonce, before its use: whatever happens then, none is used twice. */
-  #advance(action: string): void {
-    if (this.#count >= this.#maxMessages) {
-      throw new TunnelError("limit", {
-        action,
-        state: `${this.#count} have used up this key's nonces`,
-        remedy: "open a new channel",
-      });
-    }
-    writeNonce(this.#nonce, this.#count++);
+  #cipherFor(sealedLength: number): KeyedCipher {
+    return sealedLength > SHORT ? this.#long : this.#short;
+  }
+
+  #demandNonce(action: string): void {
+    if (this.#count < this.#maxMessages) return;
+    throw new TunnelError("limit", {
+      action,
+      state: `${this.#count} have used up this key's nonces`,
+      remedy: "open a new channel",
+    });
+  }
+
+  #rekeyWhenDue(): void {
+    if (this.#count % this.#rekeyAfter !== 0) return;
+    this.#short.rekey();
+    if (this.#long !== this.#short) this.#long.rekey();
+  }
+}
+
+/** A cipher with a key, and the form that its nonces have. */
+class KeyedCipher {
+  readonly #cipher: Cipher;
+  readonly #isLittleEndian: boolean;
+  readonly #nonce = new Uint8Array(12);
+  #key: Uint8Array;
+
+  constructor(cipher: Cipher, key: Uint8Array, nonces: "little-endian" | "big-endian") {
+    this.#cipher = cipher;
+    this.#key = key;
+    this.#isLittleEndian = nonces === "little-endian";
+  }
+
+  seal(count: number, ad: Uint8Array, bytes: Uint8Array): void {
+    writeNonce(this.#nonce, count, this.#isLittleEndian);
+    this.#cipher.seal(this.#key, this.#nonce, ad, bytes);
+  }
+
+  open(count: number, ad: Uint8Array, sealed: Uint8Array): Uint8Array<ArrayBuffer> {
+    writeNonce(this.#nonce, count, this.#isLittleEndian);
+    return this.#cipher.open(this.#key, this.#nonce, ad, sealed);
   }
 
   /** The new key is 32 zeros encrypted; the count goes on (sections 4.2 and 11.3). */
-  #rekeyWhenDue(): void {
-    if (this.#count % this.#rekeyAfter !== 0) return;
+  rekey(): void {
     const sealed = new Uint8Array(HASH_LENGTH + TAG_LENGTH);
-    this.#suite.seal(this.#key, LAST_NONCE, EMPTY, sealed);
+    this.#cipher.seal(this.#key, LAST_NONCE, EMPTY, sealed);
     this.#key = sealed.subarray(0, HASH_LENGTH);
   }
 }
 
-/** Writes a count of messages: 32 bits of zeros, then 64 of it, little-endian (section 12.3). */
-export function writeNonce(nonce: Uint8Array, count: number): void {
+/**
+ * Writes a count of messages: 32 bits of zeros, then 64 of it, little-endian for ChaChaPoly (section
+ * 12.3), big-endian for AESGCM (12.4).
+ */
+export function writeNonce(nonce: Uint8Array, count: number, isLittleEndian = true): void {
   const view = new DataView(nonce.buffer, nonce.byteOffset);
-  view.setUint32(4, count, true);
-  view.setUint32(8, count / 2 ** 32, true);
+  view.setUint32(isLittleEndian ? 4 : 8, count, isLittleEndian);
+  view.setUint32(isLittleEndian ? 8 : 4, count / 2 ** 32, isLittleEndian);
 }
 
 /** 2^64 - 1, which no message uses. */

@@ -1,9 +1,11 @@
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { chacha20poly1305 } from "@noble/ciphers/chacha.js";
+import { gcm } from "@noble/ciphers/aes.js";
+import { nobleAesGcm } from "../../tests/ciphers.ts";
 import { newSeed, Random } from "../../tests/random.ts";
 import { TunnelError } from "../errors.ts";
-import { CipherState, type CipherStateOptions, writeNonce } from "./cipher_state.ts";
+import { CipherState, type CipherStateOptions, SHORT, writeNonce } from "./cipher_state.ts";
 import { nobleSuite } from "./noble_suite.ts";
 import { TAG_LENGTH } from "./suite.ts";
 
@@ -141,12 +143,75 @@ test("no message is sealed or opened once the nonces are used up", () => {
   }
 });
 
+test("long messages go by AESGCM, with a key of their own and nonces that are big-endian", () => {
+  const random = new Random(newSeed());
+  const [key, longKey] = [random.bytes(32), random.bytes(32)];
+  const { sender, receiver } = pairForLong({ rekeyAfter: 4 }, key, longKey);
+  let [current, currentLong] = [key, longKey] as Uint8Array[];
+  for (let count = 0; count < 10; count++) {
+    if (count > 0 && count % 4 === 0) {
+      const last = Uint8Array.fromHex("00000000ffffffffffffffff");
+      current = chacha20poly1305(current!, last).encrypt(new Uint8Array(32)).slice(0, 32);
+      currentLong = gcm(currentLong!, last).encrypt(new Uint8Array(32)).slice(0, 32);
+    }
+    const isLong = random.below(2) === 1;
+    const message = random.bytes(SHORT - TAG_LENGTH + (isLong ? 1 : 0));
+    const sealed = sealAll(sender, message);
+    const digits = `0${count}`;
+    const expected = isLong
+      ? gcm(currentLong!, Uint8Array.fromHex(`0000000000000000000000${digits}`))
+      : chacha20poly1305(current!, Uint8Array.fromHex(`00000000${digits}00000000000000`));
+    assert.equal(expected.decrypt(sealed), message);
+    assert.equal(receiver.open(EMPTY, sealed), message);
+  }
+});
+
+test("a message of either kind that is moved before one of the other does not open", () => {
+  for (const lengths of [[10, 5_000], [5_000, 10]]) {
+    const { sender, receiver } = pairForLong({});
+    const [, second] = lengths.map((length) => sealAll(sender, new Uint8Array(length)));
+    assert.is(codeOf(() => receiver.open(EMPTY, second!)), "protocol");
+  }
+});
+
+test("a cipher for long messages is set before the first message or never", () => {
+  const { sender, receiver } = pair(new Random(newSeed()));
+  receiver.open(EMPTY, seal(sender));
+  for (const state of [sender, receiver]) {
+    assert.is(codeOf(() => state.useForLong(nobleAesGcm, new Uint8Array(32))), "usage");
+  }
+});
+
+test("an end that has long messages go by another cipher is not understood by one that has not", () => {
+  const key = new Uint8Array(32);
+  const { sender } = pairForLong({}, key);
+  const receiver = new CipherState(key);
+  receiver.open(EMPTY, seal(sender));
+  assert.is(codeOf(() => receiver.open(EMPTY, sealAll(sender, new Uint8Array(SHORT)))), "protocol");
+});
+
 test.run();
 
 const MESSAGE = new TextEncoder().encode("four");
 
 function pair(random: Random, options: CipherStateOptions = {}, key = random.bytes(32)) {
   return { sender: new CipherState(key, options), receiver: new CipherState(key, options) };
+}
+
+function pairForLong(
+  options: CipherStateOptions,
+  key: Uint8Array = new Uint8Array(32).fill(1),
+  longKey: Uint8Array = new Uint8Array(32).fill(2),
+) {
+  const [sender, receiver] = [new CipherState(key, options), new CipherState(key, options)];
+  for (const state of [sender, receiver]) state.useForLong(nobleAesGcm, longKey);
+  return { sender, receiver };
+}
+
+function sealAll(state: CipherState, message: Uint8Array): Uint8Array<ArrayBuffer> {
+  const target = new Uint8Array(message.length + TAG_LENGTH);
+  state.seal(EMPTY, [message], target, 0);
+  return target;
 }
 
 function seal(state: CipherState, ad: Uint8Array = EMPTY): Uint8Array<ArrayBuffer> {

@@ -1,46 +1,103 @@
 /** The choice between the implementations of the suite. */
 
-import { loadNativeSuite } from "./native_suite.ts";
+import { loadNativeSuite, type NativeSuite } from "./native_suite.ts";
 import { nobleSuite } from "./noble_suite.ts";
-import { type Cipher, loadSodium } from "./sodium_cipher.ts";
-import type { Suite } from "./suite.ts";
+import { loadSodium } from "./sodium_cipher.ts";
+import type { Cipher, Suite } from "./suite.ts";
 
-/** Bytes up to which a call costs more than the encryption in it, where the platform has its own. */
+/** Bytes up to which a call costs more than the encryption in it, but for libsodium's. */
 const SMALL = 1_536;
 
 /** Bytes of a message whose time is its encryption's. */
 const LARGE = 64 * 1024;
+
+/** Bytes of the first message that is worth looking for the fastest: no handshake has as many. */
+const MANY = 16 * 1024;
+
+/** The part of another cipher's time that is worth a cipher of its own. */
+const WELL = 0.8;
+
+/** Implementations of ciphers by something that the core does not know. */
+export interface Ciphers {
+  readonly chachaPoly: Cipher;
+  readonly aesGcm: Cipher;
+}
+
+let others: () => Ciphers | undefined = () => undefined;
+
+/** Has the suite consider these, too. @param load called when there is something long to encrypt */
+export function considerCiphers(load: () => Ciphers | undefined): void {
+  others = load;
+}
 
 let found: Suite | undefined;
 
 /**
  * The platform's own implementation where there is one, else that in JavaScript. Looked for at the
  * first call, which may take some 20 ms where the platform loads its own lazily. From a moment later
- * on, libsodium seals and opens what is small, and everything where it is the faster one.
+ * on, libsodium seals and opens what is small; from the first long message on, what is fastest here
+ * everything else.
  */
 export function platformSuite(): Suite {
   return found ??= choose();
 }
 
 function choose(): Suite {
-  const native = loadNativeSuite();
-  const suite = native ?? nobleSuite;
-  let cipher: Cipher = suite;
-  let most = SMALL;
-  loadSodium().then((sodium) => {
-    if (!sodium) return;
-    cipher = sodium;
-    // Deno before 2.9 has a slow one of its own.
-    if (timeOf(sodium) < timeOf(suite)) most = Infinity;
+  const suite = native() ?? nobleSuite;
+  let small: Cipher = suite;
+  let large: Cipher | undefined;
+  let sodium: Cipher | undefined;
+  loadSodium().then((ready) => {
+    if (!ready) return;
+    small = sodium = ready;
+    large = undefined;
   });
+  const cipherFor = (length: number): Cipher => {
+    if (length <= SMALL) return small;
+    if (large || length < MANY) return large ?? suite;
+    return large = fastest([suite, sodium, others()?.chachaPoly]);
+  };
   return {
     ...methodsOf(suite),
-    seal(key, nonce, ad, bytes) {
-      (bytes.length <= most ? cipher : suite).seal(key, nonce, ad, bytes);
-    },
-    open: (key, nonce, ad, sealed) =>
-      (sealed.length <= most ? cipher : suite).open(key, nonce, ad, sealed),
+    seal: (key, nonce, ad, bytes) => cipherFor(bytes.length).seal(key, nonce, ad, bytes),
+    open: (key, nonce, ad, sealed) => cipherFor(sealed.length).open(key, nonce, ad, sealed),
   };
+}
+
+let loaded: NativeSuite | null | undefined;
+
+function native(): NativeSuite | null {
+  return loaded === undefined ? loaded = loadNativeSuite() : loaded;
+}
+
+let aesGcm: Cipher | null | undefined;
+
+/**
+ * AES-256-GCM, where it is well faster here than ChaCha20-Poly1305, as with AES in hardware; else
+ * undefined. The first call looks for it, which takes up to 10 ms.
+ */
+export function fastAesGcm(): Cipher | undefined {
+  if (aesGcm === undefined) aesGcm = findAesGcm() ?? null;
+  return aesGcm ?? undefined;
+}
+
+function findAesGcm(): Cipher | undefined {
+  const found = others();
+  const gcm = found?.aesGcm ?? native()?.aesGcm;
+  const poly = found?.chachaPoly ?? native();
+  try {
+    return gcm && poly && timeOf(gcm) < WELL * timeOf(poly) ? gcm : undefined;
+  } catch {
+    return undefined; // A platform without it.
+  }
+}
+
+/** Of those that are there. */
+function fastest(ciphers: readonly (Cipher | undefined)[]): Cipher {
+  return ciphers
+    .filter((cipher) => cipher !== undefined)
+    .map((cipher) => ({ cipher, time: timeOf(cipher) }))
+    .reduce((best, next) => next.time < best.time ? next : best).cipher;
 }
 
 /** Milliseconds to seal a large message, the least of a few. */

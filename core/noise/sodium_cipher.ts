@@ -4,10 +4,7 @@
  */
 
 import { freeNow } from "../blocks.ts";
-import { type Suite, TAG_LENGTH } from "./suite.ts";
-
-/** The two functions of a {@linkcode Suite} that this has. */
-export type Cipher = Pick<Suite, "seal" | "open">;
+import { type Cipher, TAG_LENGTH } from "./suite.ts";
 
 /** Loads it, once; undefined where WebAssembly may not be used. */
 export function loadSodium(): Promise<Cipher | undefined> {

@@ -1,7 +1,7 @@
 /**
- * The suite 25519_ChaChaPoly_SHA256 (Noise Protocol Framework, revision 34, section 12). SHA-256 and not BLAKE2s, because the key derivation of Noise then is HKDF of RFC
- * 5869 with an empty info, which platforms compute in one call; the two hashes alone are as fast as
- * each other.
+ * The suite 25519_ChaChaPoly_SHA256 (Noise Protocol Framework, revision 34, section 12). SHA-256 and
+ * not BLAKE2s, because the key derivation of Noise then is HKDF of RFC 5869 with an empty info, which
+ * platforms compute in one call; the two hashes alone are as fast as each other.
  */
 
 /** The name of the suite within a protocol's name. */
@@ -23,8 +23,24 @@ export interface KeyPair {
   agree(remote: Uint8Array): Uint8Array | Promise<Uint8Array>;
 }
 
+/** ENCRYPT and DECRYPT of section 4, with a nonce as it is made for the cipher (section 12). */
+export interface Cipher {
+  /** In place: `bytes` are a message, then 16 for its tag. */
+  seal(key: Uint8Array, nonce: Uint8Array, ad: Uint8Array, bytes: Uint8Array): void;
+  /**
+   * Into memory that is used for nothing else. Throws whatever the platform throws when `sealed` is
+   * not authentic; it has 16 bytes or more.
+   */
+  open(
+    key: Uint8Array,
+    nonce: Uint8Array,
+    ad: Uint8Array,
+    sealed: Uint8Array,
+  ): Uint8Array<ArrayBuffer>;
+}
+
 /** The functions of section 4; each takes the lengths that it is meant for without checking them. */
-export interface Suite {
+export interface Suite extends Cipher {
   generateKeyPair(): KeyPair;
   /** @param privateKey 32 bytes, which are copied */
   importKeyPair(privateKey: Uint8Array): KeyPair;
@@ -35,17 +51,5 @@ export interface Suite {
     chainingKey: Uint8Array,
     material: Uint8Array,
     outputs: 2 | 3,
-  ): Uint8Array<ArrayBuffer>;
-  /** ENCRYPT (RFC 8439, section 2.8) in place: `bytes` are a message, then 16 for its tag. */
-  seal(key: Uint8Array, nonce: Uint8Array, ad: Uint8Array, bytes: Uint8Array): void;
-  /**
-   * DECRYPT into memory of its own. Throws whatever the platform throws when `sealed` is not
-   * authentic; it has 16 bytes or more.
-   */
-  open(
-    key: Uint8Array,
-    nonce: Uint8Array,
-    ad: Uint8Array,
-    sealed: Uint8Array,
   ): Uint8Array<ArrayBuffer>;
 }

@@ -9,14 +9,18 @@ import {
   type Runtime,
   type ServeOptions,
 } from "../../core/member/open.ts";
+import { considerCiphers } from "../../core/noise/platform_suite.ts";
 import { Connector } from "../connector.ts";
 import { quic } from "../quic.ts";
+import { openssl } from "../system/openssl.ts";
 import { connectTcp } from "../tcp/tcp.ts";
 import { websocket } from "../websocket/transport.ts";
 import { parseProxyUrl } from "../proxy.ts";
 
 /** Deno has QUIC where it is run with `--unstable-net`, or with "net" among "unstable" of its deno.json. */
 const TRANSPORTS = typeof Deno.QuicEndpoint === "function" ? [quic, websocket] : [websocket];
+
+considerCiphers(openssl);
 
 const runtime: Runtime = {
   connector: ({ root }, { transport, proxy }, limits) =>

@@ -3,6 +3,7 @@
 import { base64url } from "jose";
 import { initiate, respond, type Subject } from "../../../core/channel/handshake.ts";
 import { Handshake } from "../../../core/noise/handshake.ts";
+import { nobleAesGcm } from "../../ciphers.ts";
 import { bytes } from "../../text.ts";
 import { attempt, must, same } from "../expect.ts";
 import { deviceKey, operatorKey } from "../fleet_keys.ts";
@@ -17,6 +18,7 @@ const PROLOGUE = bytes(`tunnel channel 1\nx\n${EPOCH}\ntcp\n\n22`);
 
 const HELLOS = [
   { credential: "a.b.c" },
+  { credential: "a.b.c", ciphers: ["AESGCM"] },
   { credential: "a.b.c", resume: { id: EPOCH, attempt: 1, received: 0, proof: PROOF } },
 ];
 const identity = { credential: "a.b.c", key: deviceKey };
@@ -84,10 +86,11 @@ async function answer(message: string, payload: string): Promise<string> {
 const answered: Target = {
   name: "hello:answer",
   iterations: 300,
-  make: (random) => fromText(mutateJson({ received: random.below(9) }, random)),
+  make: (random) => fromText(mutateJson({ received: random.below(9), cipher: "AESGCM" }, random)),
   async check(input) {
     const payload = toText(input).slice(0, 20_000);
-    const initiation = await initiate({ credential: "a.b.c", key: operatorKey }, deviceX, SUBJECT);
+    const operator = { credential: "a.b.c", key: operatorKey, aesGcm: nobleAesGcm };
+    const initiation = await initiate(operator, deviceX, SUBJECT);
     const message = await answer(initiation.hello, payload);
     const at = input.length * 7;
     const harmed = at < message.length
