@@ -6,6 +6,7 @@ import { toTunnelError } from "../core/errors.ts";
 import { parseDeviceId, parseReason, parseTarget } from "../core/names.ts";
 import { listenTcp } from "../transports/tcp/tcp.ts";
 import type { Context } from "./context.ts";
+import { shortageWarning } from "./log.ts";
 import { parseListen } from "./parse.ts";
 import { print, stdioDuplex } from "./process.ts";
 import { LINK_TIMEOUT, type Service, withService } from "./service.ts";
@@ -61,18 +62,21 @@ async function overListener(
   await dialer.prepare(id, { timeout: LINK_TIMEOUT, signal: stop });
   const link = await supervisor.link(LINK_TIMEOUT, stop);
   const name = `${id}:${formatTarget(target)}`;
-  await using listener = await listenTcp(address, async (local) => {
-    try {
-      const { early } = local;
-      const connection = await dialer.connect(id, target, { reason, early, signal: stop });
-      const { sent, received } = await join(local, connection);
-      log.info("connection ended", { to: name, sent, received });
-    } catch (cause) {
-      const error = toTunnelError(cause, `dial ${name}`, "reset");
-      log.warn("connection failed", { why: error.message });
-      local.reset(error);
-    }
-  });
+  await using listener = await listenTcp(
+    { ...address, onShortage: shortageWarning(log) },
+    async (local) => {
+      try {
+        const { early } = local;
+        const connection = await dialer.connect(id, target, { reason, early, signal: stop });
+        const { sent, received } = await join(local, connection);
+        log.info("connection ended", { to: name, sent, received });
+      } catch (cause) {
+        const error = toTunnelError(cause, `dial ${name}`, "reset");
+        log.warn("connection failed", { why: error.message });
+        local.reset(error);
+      }
+    },
+  );
   const { hostname, port } = listener;
   const local = formatTarget({ host: hostname, port });
   print(`listening ${local} -> ${name} via ${link.session.transport}`);

@@ -33,6 +33,12 @@ export function stderrLog(least: Level): Log {
   return { debug: write("debug"), info: write("info"), warn: write("warn"), error: write("error") };
 }
 
+/** Says in the log that a listener cannot accept, and what to do. */
+export function shortageWarning(log: Log): (shortage: TunnelError) => void {
+  return ({ parts: { state, remedy } }) =>
+    log.warn("connections cannot be accepted", { why: state, do: remedy });
+}
+
 /** Fields as they stand behind a message. */
 export function format(fields: LogFields): string {
   return Object.entries(fields)

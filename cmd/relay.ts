@@ -19,6 +19,7 @@ import { Console } from "./console.ts";
 import { AGENT, type Context, VERSION } from "./context.ts";
 import { readAuthority } from "./input.ts";
 import { type ChosenLimits, listLimits, parseLimits } from "./limits.ts";
+import { shortageWarning } from "./log.ts";
 import { observeProcess, serveMetrics } from "./metrics.ts";
 import { isOwnOrigin, parseOrigin } from "./origins.ts";
 import { parseListen } from "./parse.ts";
@@ -60,7 +61,12 @@ export async function relay(context: Context): Promise<void> {
   const isOwnHost = (host: string) => host === hostname || matchesName(certificate.names, host);
   const allowsOrigin = (origin: string) =>
     origins.includes(origin) || isOwnOrigin(origin, { isOwnHost, ports: [portOf(url), port] });
-  const binding = { ...address, ...certificate.current, limits: sessionLimits(limits) };
+  const binding = {
+    ...address,
+    ...certificate.current,
+    limits: sessionLimits(limits),
+    onShortage: shortageWarning(log),
+  };
   const page = options.flag("console") ? new Console({ relay: () => url.host, log }) : undefined;
   const onRequest: RequestHandler = async (request) =>
     (request.target.startsWith("/.well-known/") ? undefined : await page?.answer(request)) ??

@@ -4,6 +4,8 @@
  * `tests/conformance.ts` is its executable form.
  */
 
+import type { TunnelError } from "./errors.ts";
+
 /**
  * A bidirectional byte stream.
  *
@@ -186,6 +188,8 @@ export interface ListenOptions extends Certificate {
   /** 0 picks a free port. */
   port: number;
   limits?: Partial<Limits>;
+  /** Told, once a minute, that connections cannot be accepted for want of files or memory. */
+  onShortage?: (shortage: TunnelError) => void;
 }
 
 /** Makes sessions of one kind. */

@@ -62,20 +62,25 @@ export function succeed<T>(before: SystemListener<unknown>, open: () => T): T {
  * Connections as they come, until the signal fires; close the listener then.
  *
  * @param current the listener in use, which another may take the place of
+ * @param failed told of each failure that is none of a listener's end
  */
 export async function* accepted<C>(
   current: () => { accept(): Promise<C> },
   signal: AbortSignal,
+  failed: (cause: unknown) => void = () => {},
 ): AsyncGenerator<C> {
   while (!signal.aborted) {
     const listener = current();
     let conn: C;
     try {
       conn = await listener.accept();
-    } catch {
-      // It was replaced, one connection was gone again, or the system is out of descriptors, which
-      // passes. Nothing tells when, so without a pause this would spin.
-      if (listener === current()) await delay(ACCEPT_PAUSE, signal);
+    } catch (cause) {
+      if (signal.aborted) return;
+      if (listener !== current()) continue; // It was replaced.
+      // One connection was gone again, or the system is out of descriptors, which passes. Nothing
+      // tells when, so without a pause this would spin.
+      failed(cause);
+      await delay(ACCEPT_PAUSE, signal);
       continue;
     }
     yield conn;

@@ -70,16 +70,20 @@ test("accepting goes on after failures that pass, and on whatever listener there
   ];
   let current = { accept: () => given.shift()!() };
   const got: number[] = [];
+  const failures: unknown[] = [];
+  const failed = (cause: unknown) => failures.push((cause as Error).message);
   await bounded(
     "the connections",
     (async () => {
-      for await (const conn of accepted(() => current, stop.signal)) {
+      for await (const conn of accepted(() => current, stop.signal, failed)) {
         got.push(conn);
         if (conn === 3) stop.abort();
       }
     })(),
   );
   assert.equal(got, [1, 3]);
+  // The second was that of a listener which had been replaced.
+  assert.equal(failures, ["no descriptor is left"]);
 });
 
 function descriptors(): number[] {

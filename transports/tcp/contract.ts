@@ -1,6 +1,7 @@
 /** What local TCP sockets are to a tunnel, whatever makes them. */
 
 import type { Duplex, ReadAhead } from "../../core/duplex.ts";
+import type { OnShortage } from "../shortage.ts";
 
 /**
  * Connects to a target: to the first address of its name that answers (RFC 8305), of those that
@@ -31,6 +32,6 @@ export interface TcpListener extends AsyncDisposable {
  * @throws {TunnelError} `unavailable` when the address cannot be bound
  */
 export type ListenTcp = (
-  address: { hostname: string; port: number },
+  address: { hostname: string; port: number; onShortage?: OnShortage },
   onConnection: (socket: ReadAhead) => void,
 ) => Promise<TcpListener>;

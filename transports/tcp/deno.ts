@@ -9,6 +9,7 @@ import { type Duplex, type ReadAhead, readAhead } from "../../core/duplex.ts";
 import { giveBlock, takeBlock } from "../../core/blocks.ts";
 import { bindError } from "../address.ts";
 import { SystemConnection } from "../system/connection.ts";
+import { shortages } from "../shortage.ts";
 import { accepted, listenPromptly, type SystemListener } from "../system/listener.ts";
 import { byName } from "./by_name.ts";
 import type { ConnectTcp, ListenTcp } from "./contract.ts";
@@ -31,7 +32,7 @@ export const connectTcp: ConnectTcp = byName(async (hostname, port, signal) => {
 });
 
 /** Listens; see {@linkcode ListenTcp}. */
-export const listenTcp: ListenTcp = ({ hostname, port }, onConnection) => {
+export const listenTcp: ListenTcp = ({ hostname, port, onShortage }, onConnection) => {
   let listening: SystemListener<Deno.TcpListener>;
   try {
     listening = listenPromptly(() => Deno.listen({ hostname, port }));
@@ -40,8 +41,9 @@ export const listenTcp: ListenTcp = ({ hostname, port }, onConnection) => {
   }
   const { socket: listener, isPrompt } = listening;
   const stopped = new AbortController();
+  const failing = shortages(onShortage);
   (async () => {
-    for await (const conn of accepted(() => listener, stopped.signal)) {
+    for await (const conn of accepted(() => listener, stopped.signal, failing)) {
       handOver(conn, isPrompt, onConnection);
     }
   })();

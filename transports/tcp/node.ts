@@ -6,6 +6,7 @@ import { TunnelError } from "../../core/errors.ts";
 import { type Duplex, readAhead } from "../../core/duplex.ts";
 import { bindError } from "../address.ts";
 import { byName } from "./by_name.ts";
+import { shortages } from "../shortage.ts";
 import type { ConnectTcp, ListenTcp } from "./contract.ts";
 import { failed } from "./errors.ts";
 
@@ -42,7 +43,7 @@ export const connectTcp: ConnectTcp = byName((host, port, signal) => {
 });
 
 /** Listens; see {@linkcode ListenTcp}. */
-export const listenTcp: ListenTcp = ({ hostname, port }, onConnection) => {
+export const listenTcp: ListenTcp = ({ hostname, port, onShortage }, onConnection) => {
   const server = net.createServer(
     { allowHalfOpen: true, noDelay: true, pauseOnConnect: true },
     (socket) => onConnection(readAhead(new TcpSocket(socket))),
@@ -51,6 +52,8 @@ export const listenTcp: ListenTcp = ({ hostname, port }, onConnection) => {
   return new Promise((resolve, reject) => {
     server.once("error", (cause) => reject(bindError(cause, "TCP", hostname, port)));
     server.listen({ host: hostname, port }, () => {
+      server.removeAllListeners("error");
+      server.on("error", shortages(onShortage));
       const address = server.address() as net.AddressInfo;
       resolve({
         hostname: address.address,

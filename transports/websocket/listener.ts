@@ -36,11 +36,11 @@ export type RequestHandler = (
 
 /** @throws {TunnelError} `unavailable` when the port cannot be had, `usage` for a bad certificate */
 export async function listen(
-  { hostname, port, cert, key, limits }: ListenOptions,
+  { hostname, port, cert, key, limits, onShortage }: ListenOptions,
   onRequest: RequestHandler,
 ): Promise<Listener> {
   try {
-    const server = await listenTls({ hostname, port, cert, key });
+    const server = await listenTls({ hostname, port, cert, key, onShortage });
     return new WebSocketListener(server, { limits, onRequest });
   } catch (cause) {
     throw cause instanceof TunnelError ? cause : bindError(cause, "TCP", hostname, port);

@@ -10,6 +10,7 @@
 
 import { createPrivateKey, X509Certificate } from "node:crypto";
 import { TunnelError } from "../../core/errors.ts";
+import type { OnShortage } from "../shortage.ts";
 import type { Certificate, RemoteAddress } from "../../core/transport.ts";
 import { libc } from "../system/libc.ts";
 import type { ByteConn } from "./socket.ts";
@@ -40,6 +41,7 @@ export interface TlsServer extends AsyncIterable<ServerConn> {
 export interface TlsServerOptions extends Certificate {
   hostname: string;
   port: number;
+  onShortage?: OnShortage;
 }
 
 /** Application-Layer Protocol Negotiation (RFC 7301): what a browser offers for a WebSocket. */

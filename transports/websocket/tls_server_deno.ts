@@ -5,6 +5,7 @@
 
 import type { RemoteAddress } from "../../core/transport.ts";
 import { SystemConnection } from "../system/connection.ts";
+import { shortages } from "../shortage.ts";
 import { accepted, listenPromptly, succeed, type SystemListener } from "../system/listener.ts";
 import { closeConn } from "./tcp.ts";
 import {
@@ -24,9 +25,11 @@ class DenoTlsServer implements TlsServer {
   readonly address: RemoteAddress;
   readonly renew: TlsServer["renew"];
   readonly #stopped = new AbortController();
+  readonly #failed: (cause: unknown) => void;
   #listener: Listener;
 
   constructor(options: TlsServerOptions) {
+    this.#failed = shortages(options.onShortage);
     this.#listener = listen(options);
     const { hostname, port } = this.#listener.socket.addr as Deno.NetAddr;
     this.address = { hostname, port };
@@ -36,7 +39,8 @@ class DenoTlsServer implements TlsServer {
   }
 
   async *[Symbol.asyncIterator](): AsyncGenerator<ServerConn> {
-    for await (const conn of accepted(() => this.#listener.socket, this.#stopped.signal)) {
+    const current = () => this.#listener.socket;
+    for await (const conn of accepted(current, this.#stopped.signal, this.#failed)) {
       yield new DenoConn(conn, this.#listener.isPrompt);
     }
   }

@@ -4,6 +4,7 @@ import { createServer, type Server, type Socket } from "node:net";
 import { createSecureContext, type SecureContext, TLSSocket } from "node:tls";
 import { freeNow } from "../../core/blocks.ts";
 import type { RemoteAddress } from "../../core/transport.ts";
+import { shortages } from "../shortage.ts";
 import {
   ALPN,
   type ServerConn,
@@ -33,7 +34,7 @@ export async function listenNodeTls(options: TlsServerOptions): Promise<TlsServe
     waiting.push(conn);
     wake();
   });
-  await bind(server, hostname, port);
+  await bind(server, hostname, port, shortages(options.onShortage));
   const address = server.address() as { address: string; port: number };
   return {
     address: { hostname: address.address, port: address.port },
@@ -56,13 +57,18 @@ export async function listenNodeTls(options: TlsServerOptions): Promise<TlsServe
   };
 }
 
-function bind(server: Server, host: string, port: number): Promise<void> {
+function bind(
+  server: Server,
+  host: string,
+  port: number,
+  failing: (cause: Error) => void,
+): Promise<void> {
   return new Promise((resolve, reject) => {
     server.once("error", reject);
     server.listen({ host, port, backlog: SYSTEM_BACKLOG }, () => {
       server.removeAllListeners("error");
       // One connection was gone again, or the system is out of descriptors: the next may do better.
-      server.on("error", () => {});
+      server.on("error", failing);
       resolve();
     });
   });
