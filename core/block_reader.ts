@@ -1,8 +1,10 @@
 /** Reading a stream in blocks without an allocation for each, where the stream can do that. */
 
-import { BLOCK, giveBlock, takeBlock } from "./blocks.ts";
+import { BLOCK } from "./blocks.ts";
+import { DirectSource, type Source, sourceOf } from "./block_source.ts";
 import { untilAborted } from "./deadline.ts";
-import type { DirectStream, Stream } from "./transport.ts";
+import { LaneSource } from "./lane_source.ts";
+import type { Stream } from "./transport.ts";
 
 /**
  * Bytes that the first read takes at most. A read that waits holds its memory, so what says little
@@ -29,10 +31,11 @@ export class BlockReader {
   /** A read that a {@linkcode BlockReader.ready} has left under way. */
   #pending?: Promise<Uint8Array | null>;
 
-  constructor(stream: Pick<Stream, "readable" | "direct">) {
+  constructor(stream: Pick<Stream, "readable" | "direct" | "lanes">) {
     // A stream that has both makes its web stream when that is asked for.
-    const { direct } = stream;
-    this.#source = direct ? new DirectSource(direct) : sourceOf(stream.readable);
+    const { direct, lanes } = stream;
+    const source = direct ? new DirectSource(direct) : sourceOf(stream.readable);
+    this.#source = lanes ? new LaneSource(source, lanes) : source;
   }
 
   /** Bytes that have come. */
@@ -108,96 +111,3 @@ export class BlockReader {
     this.#size = size;
   }
 }
-
-/** A way to read a stream. */
-interface Source {
-  /** Up to about `size` bytes, valid until the next call; null at the end. */
-  read(size: number): Promise<Uint8Array | null>;
-  cancel(reason: unknown): Promise<void> | void;
-}
-
-class DirectSource implements Source {
-  readonly #stream: DirectStream;
-  #memory = NONE;
-
-  constructor(stream: DirectStream) {
-    this.#stream = stream;
-  }
-
-  async read(size: number): Promise<Uint8Array | null> {
-    const memory = this.#memory = fit(this.#memory, size);
-    const count = await this.#stream.read(memory);
-    if (count !== null) return memory.subarray(0, count);
-    this.#memory = drop(memory);
-    return null;
-  }
-
-  cancel(): void {
-    this.#stream.cancel();
-  }
-}
-
-/** Brings its own memory, which moves through the stream and comes back with what was read. */
-class ByteSource implements Source {
-  readonly #reader: ReadableStreamBYOBReader;
-  #memory = NONE;
-
-  constructor(reader: ReadableStreamBYOBReader) {
-    this.#reader = reader;
-  }
-
-  async read(size: number): Promise<Uint8Array | null> {
-    const memory = fit(this.#memory, size);
-    this.#memory = NONE;
-    const { value, done } = await this.#reader.read(memory);
-    if (value) this.#memory = new Uint8Array(value.buffer);
-    if (!done) return value;
-    this.#memory = drop(this.#memory);
-    return null;
-  }
-
-  cancel(reason: unknown): Promise<void> {
-    return this.#reader.cancel(reason);
-  }
-}
-
-class ChunkSource implements Source {
-  readonly #reader: ReadableStreamDefaultReader<Uint8Array>;
-
-  constructor(reader: ReadableStreamDefaultReader<Uint8Array>) {
-    this.#reader = reader;
-  }
-
-  async read(): Promise<Uint8Array | null> {
-    const { value, done } = await this.#reader.read();
-    return done ? null : value;
-  }
-
-  cancel(reason: unknown): Promise<void> {
-    return this.#reader.cancel(reason);
-  }
-}
-
-function sourceOf(readable: ReadableStream<Uint8Array>): Source {
-  try {
-    return new ByteSource(readable.getReader({ mode: "byob" }));
-  } catch (cause) {
-    // A stream of chunks, not of bytes, says so with a TypeError.
-    if (!(cause instanceof TypeError) || readable.locked) throw cause;
-    return new ChunkSource(readable.getReader());
-  }
-}
-
-/** Memory of `size` bytes: that of the last read if it will do. */
-function fit(memory: Uint8Array<ArrayBuffer>, size: number): Uint8Array<ArrayBuffer> {
-  if (memory.length === size) return memory;
-  drop(memory);
-  return size === BLOCK ? takeBlock() : new Uint8Array(size);
-}
-
-function drop(memory: Uint8Array<ArrayBuffer>): Uint8Array<ArrayBuffer> {
-  if (memory.length > 0) giveBlock(memory);
-  return NONE;
-}
-
-const NONE = new Uint8Array(0);

@@ -5,6 +5,7 @@
  */
 
 import type { TunnelError } from "./errors.ts";
+import type { Lanes } from "./lanes.ts";
 
 /**
  * A bidirectional byte stream.
@@ -22,6 +23,12 @@ export interface Stream {
   readonly writable: WritableStream<Uint8Array>;
   /** The same without the machinery of web streams, where the transport has it. */
   readonly direct?: DirectStream;
+  /**
+   * Where one stream carries little on a long way. {@linkcode BlockReader} and {@linkcode ByteWriter}
+   * see to them; who writes to `writable` itself has none, and who reads `readable` itself must have
+   * a peer that does so.
+   */
+  readonly lanes?: Lanes;
 }
 
 /**

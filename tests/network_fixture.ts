@@ -30,7 +30,10 @@ export function networkFixture(transport: Transport): Fixture {
   return {
     name: transport.name,
     async pair(limits) {
-      return await sessionPair(transport, limits);
+      const pair = await sessionPair(transport, limits);
+      // Who carries anything to speak of has signed in.
+      pair.server.welcome?.();
+      return pair;
     },
     async mortal(limits) {
       const { root, cert, key } = await testGround();

@@ -6,13 +6,20 @@ import type { CloseInfo, Stream } from "../core/transport.ts";
  * A session's `incoming`, of what the platform has for it. No web stream around that one, and no
  * function that waits in it: a relay has one of them for each of thousands of idle devices.
  */
-export class Pulled implements AsyncIterableIterator<Stream> {
-  readonly #reader: ReadableStreamDefaultReader<Stream>;
+export class Pulled<T extends Stream = Stream> implements AsyncIterableIterator<Stream> {
+  readonly #reader: ReadableStreamDefaultReader<T>;
   readonly #closed: Promise<CloseInfo>;
+  readonly #wrap: (stream: T) => Stream;
 
-  constructor(streams: ReadableStream<Stream>, closed: Promise<CloseInfo>) {
+  /** @param wrap makes of the platform's what the session gives; by default the same */
+  constructor(
+    streams: ReadableStream<T>,
+    closed: Promise<CloseInfo>,
+    wrap: (stream: T) => Stream = same,
+  ) {
     this.#reader = streams.getReader();
     this.#closed = closed;
+    this.#wrap = wrap;
   }
 
   [Symbol.asyncIterator](): this {
@@ -21,7 +28,14 @@ export class Pulled implements AsyncIterableIterator<Stream> {
 
   /** Ends in order or with an error as the session does: why there are no more is what that says. */
   next(): Promise<IteratorResult<Stream>> {
-    const next = this.#reader.read() as Promise<IteratorResult<Stream>>;
-    return next.catch(() => this.#closed.then(() => ({ value: undefined, done: true })));
+    const wrap = this.#wrap;
+    return this.#reader.read().then(
+      ({ value, done }) => done ? { value: undefined, done } : { value: wrap(value), done },
+      () => this.#closed.then(() => ({ value: undefined, done: true })),
+    );
   }
+}
+
+function same(stream: Stream): Stream {
+  return stream;
 }

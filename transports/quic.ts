@@ -14,10 +14,12 @@ import {
   type Stream,
   type Transport,
 } from "../core/transport.ts";
+import type { IncomingLanes, Lanes, OutgoingLanes, Way } from "../core/lanes.ts";
 import { answerDatagrams, type Asker, type Wishes } from "./congestion/answers.ts";
 import { FIRST, LossWatch, type Successor } from "./congestion/watch.ts";
 import { connectQuic, listenQuic, type QuicProtocol } from "./quic_endpoint.ts";
 import { Pulled } from "./pulled.ts";
+import { LANE_STREAMS, LaneDesk } from "./quic_lanes.ts";
 import { StreamOpener } from "./stream_opener.ts";
 
 /** Milliseconds after which a guest that has not signed in is looked at more closely. */
@@ -30,7 +32,7 @@ export const ALPN = "tunnel/1";
 export const quicProtocol: QuicProtocol = {
   alpn: ALPN,
   transport: "quic",
-  streams: { bidirectional: 0, unidirectional: 0 },
+  streams: { bidirectional: 0, unidirectional: LANE_STREAMS },
   open: (conn, { how }) => Promise.resolve(new ClientSession(conn, how)),
   accept: (conn, { wishes }) => Promise.resolve(new RelaySession(conn, wishes)),
 };
@@ -47,21 +49,24 @@ export const quic: Transport = {
 };
 
 /** A session over an established QUIC connection, client's or server's. */
-abstract class QuicSession implements Session {
+abstract class QuicSession implements Session, Way {
   readonly transport = "quic";
+  waiting = 0;
   readonly remote: RemoteAddress;
   readonly closed: Promise<CloseInfo>;
-  readonly incoming: Pulled;
+  readonly incoming: Pulled<Deno.QuicBidirectionalStream>;
   readonly #conn: Deno.QuicConn;
   readonly #opener: StreamOpener;
+  #desk: LaneDesk | undefined;
+  #isLooking = false;
   #closing?: CloseInfo;
 
   constructor(conn: Deno.QuicConn) {
     this.#conn = conn;
     const { hostname, port } = conn.remoteAddr;
     this.remote = { hostname, port };
-    this.#opener = new StreamOpener(() =>
-      conn.createBidirectionalStream({ waitUntilAvailable: true })
+    this.#opener = new StreamOpener(async () =>
+      this.#wrap(await conn.createBidirectionalStream({ waitUntilAvailable: true }))
     );
     this.closed = conn.closed.then(
       (info) => this.#closing ?? { code: info.closeCode, reason: info.reason },
@@ -75,7 +80,8 @@ abstract class QuicSession implements Session {
       },
     );
     this.closed.catch(ignore); // Asking for it is optional.
-    this.incoming = new Pulled(conn.incomingBidirectionalStreams, this.closed);
+    const wrap = (stream: Deno.QuicBidirectionalStream) => this.#wrap(stream);
+    this.incoming = new Pulled(conn.incomingBidirectionalStreams, this.closed, wrap);
   }
 
   openStream({ signal }: { signal?: AbortSignal } = {}): Promise<Stream> {
@@ -98,11 +104,72 @@ abstract class QuicSession implements Session {
     this.close({ code: CloseCode.protocol, reason });
   }
 
-  /** Ends the session if the peer opens, or has opened, a stream of a kind that is of no use here. */
-  protected refuseOthers(): void {
-    this.#conn.incomingUnidirectionalStreams.getReader().read().then(({ done }) => {
-      if (!done) this.refuse("a unidirectional stream came");
-    }, ignore); // The session is over.
+  /** Whether the peer may open unidirectional streams: lanes of its others. */
+  protected abstract get mayHaveLanes(): boolean;
+
+  /** Looks at the unidirectional streams that the peer opens, or has opened. */
+  protected lookAtOthers(): void {
+    if (this.#isLooking) return;
+    this.#isLooking = true;
+    (async () => {
+      for await (const stream of this.#conn.incomingUnidirectionalStreams) {
+        if (!this.mayHaveLanes) return this.refuse("a unidirectional stream came");
+        this.#lanes.take(stream);
+      }
+    })().catch(ignore); // The session is over.
+  }
+
+  /** Made when it is needed: a relay has thousands of sessions that never do. */
+  get #lanes(): LaneDesk {
+    return this.#desk ??= new LaneDesk(this.#conn, (reason) => this.refuse(reason));
+  }
+
+  #wrap(stream: Deno.QuicBidirectionalStream): Stream {
+    return new QuicStream(stream, this);
+  }
+
+  /** The lanes of one of its streams. */
+  lanesOf(id: bigint): Pick<Lanes, "open" | "watch"> {
+    this.lookAtOthers();
+    return this.#lanes.of(id);
+  }
+}
+
+/** A stream, and its lanes: one object, because a relay has one at least for each of its sessions. */
+class QuicStream implements Stream, Lanes {
+  readonly #stream: Deno.QuicBidirectionalStream;
+  readonly #session: QuicSession;
+
+  constructor(stream: Deno.QuicBidirectionalStream, session: QuicSession) {
+    this.#stream = stream;
+    this.#session = session;
+  }
+
+  get readable(): ReadableStream<Uint8Array> {
+    return this.#stream.readable;
+  }
+
+  get writable(): WritableStream<Uint8Array> {
+    return this.#stream.writable;
+  }
+
+  get lanes(): Lanes {
+    return this;
+  }
+
+  get way(): Way {
+    return this.#session;
+  }
+
+  // The platform tells the ID of a direction for as long as that lasts.
+
+  // deno-lint-ignore require-await -- what is thrown is a rejection
+  async open(): Promise<OutgoingLanes | undefined> {
+    return this.#session.lanesOf(this.#stream.writable.id).open();
+  }
+
+  watch(onOpened: (lanes: IncomingLanes) => void): () => void {
+    return this.#session.lanesOf(this.#stream.readable.id).watch(onOpened);
   }
 }
 
@@ -113,12 +180,16 @@ class ClientSession extends QuicSession {
 
   constructor(conn: Deno.QuicConn, how: Successor) {
     super(conn);
-    this.refuseOthers();
+    this.lookAtOthers();
     const over = new AbortController();
     this.closed.catch(() => {}).finally(() => over.abort());
     const onMisuse = () => this.refuse(MISUSE);
     this.#watch = new LossWatch({ ...how, conn, ended: over.signal, onMisuse });
     this.outgrown = this.#watch.outgrown;
+  }
+
+  protected get mayHaveLanes(): boolean {
+    return true;
   }
 
   carried(bytes: number): void {
@@ -144,8 +215,12 @@ class RelaySession extends QuicSession implements Asker {
   constructor(conn: Deno.QuicConn, wishes: Wishes) {
     super(conn);
     this.#wishes = wishes;
-    this.#look = setTimeout(() => this.refuseOthers(), LINGERING);
+    this.#look = setTimeout(() => this.lookAtOthers(), LINGERING);
     answerDatagrams(conn, this);
+  }
+
+  protected get mayHaveLanes(): boolean {
+    return this.#isMember;
   }
 
   get isMember(): boolean {
