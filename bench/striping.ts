@@ -1,6 +1,6 @@
 /**
- * What several streams for one channel would gain: one connection against four, each a channel with
- * a stream of its own, over emulated links. A stream of QUIC carries 1.25 MB per round trip here.
+ * What one connection gets of a long way, and four, each a channel with a stream of its own. A stream
+ * of QUIC carries 1.25 MB per round trip here, and goes on over lanes where that is too little.
  *
  *     deno run -A bench/striping.ts [rounds]
  *
@@ -12,28 +12,33 @@ import { table } from "../cmd/table.ts";
 import { type Link, type LinkOptions, openLink } from "./link/link.ts";
 import { median } from "./statistics.ts";
 
-/** Milliseconds there and back, and 10^6 bits per second; 0 is as fast as this machine goes. */
-const LINKS: readonly { roundTrip: number; rate: number }[] = [
-  { roundTrip: 50, rate: 100 },
-  { roundTrip: 100, rate: 100 },
-  { roundTrip: 150, rate: 100 },
-  { roundTrip: 50, rate: 0 },
-  { roundTrip: 100, rate: 0 },
+/** Milliseconds there and back; 10^6 bits per second, 0 for what this machine can do; percent. */
+const LINKS: readonly { roundTrip: number; rate: number; loss: number }[] = [
+  { roundTrip: 50, rate: 100, loss: 0 },
+  { roundTrip: 100, rate: 100, loss: 0 },
+  { roundTrip: 150, rate: 100, loss: 0 },
+  { roundTrip: 50, rate: 100, loss: 1 },
+  { roundTrip: 150, rate: 100, loss: 0.1 },
+  { roundTrip: 50, rate: 0, loss: 0 },
+  { roundTrip: 100, rate: 0, loss: 0 },
 ];
 const STREAMS = [1, 4];
+/** Each connection is a channel. */
+const APART = ["--limit", "dial-connections=1"];
 /** Seconds of a transfer. */
-const SECONDS = 3;
+const SECONDS = 8;
 
 const rounds = Number(Deno.args[0] ?? 3);
-const rows = [["round trip", "rate", "transport", "1 connection", "4 connections"]];
-for (const { roundTrip, rate } of LINKS) {
+const rows = [["round trip", "rate", "loss", "transport", "1 connection", "4 connections"]];
+for (const { roundTrip, rate, loss } of LINKS) {
   for (const transport of ["quic", "websocket"]) {
-    const rates = await measure({ delay: roundTrip / 2, rate }, transport);
+    const rates = await measure({ delay: roundTrip / 2, rate, loss }, transport);
     const cells = rates.map((all) => {
       const [least, most] = [Math.min(...all), Math.max(...all)];
       return `${median(all).toFixed(0)} (${least.toFixed(0)} to ${most.toFixed(0)}) Mbit/s`;
     });
-    rows.push([`${roundTrip} ms`, rate ? `${rate} Mbit/s` : "any", transport, ...cells]);
+    const way = [`${roundTrip} ms`, rate ? `${rate} Mbit/s` : "any", `${loss} %`];
+    rows.push([...way, transport, ...cells]);
     console.error(rows.at(-1)!.join("  "));
   }
 }
@@ -47,7 +52,7 @@ async function measure(options: LinkOptions, transport: string): Promise<number[
   const on = (side: "near" | "far"): RunOptions => ({ env, within: (c) => link[side].command(c) });
   await using target = program("target.ts", [], on("far"));
   const port = await target.line(/^port (\d+)$/m);
-  await using relay = tunnel(["relay", "--listen", `${link.far.address}:0`], on("far"));
+  await using relay = tunnel(["relay", "--listen", `${link.far.address}:0`, ...APART], on("far"));
   await relay.line(/^relay ready/m);
   await using device = tunnel(["device", "--id", "x", "--allow", port], on("far"));
   await device.line(/^device x online/m);

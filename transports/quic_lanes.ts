@@ -152,6 +152,7 @@ export class LaneDesk {
     if (readables.length < LANES) return;
     clearTimeout(gathered.timer);
     this.#gathered.delete(id);
+    this.#watchers.delete(id);
     watcher({ position: gathered.position, readables });
     this.#tellKnown(id).catch(() => {}); // The session is over.
   }
