@@ -39,7 +39,7 @@ export interface Lanes {
 export interface OutgoingLanes {
   /** {@linkcode LANES} of them. */
   readonly writers: readonly WritableStreamDefaultWriter<Uint8Array>[];
-  /** Fulfils when the peer knows of them: until then the stream itself must not end. */
+  /** Fulfils when the peer knows of them, or must: until then the stream itself must not end. */
   readonly known: Promise<void>;
   /** Tells the peer what they are for. @param position bytes that were written to the stream before */
   begin(position: number): void;

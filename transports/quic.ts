@@ -121,7 +121,11 @@ abstract class QuicSession implements Session, Way {
 
   /** Made when it is needed: a relay has thousands of sessions that never do. */
   get #lanes(): LaneDesk {
-    return this.#desk ??= new LaneDesk(this.#conn, (reason) => this.refuse(reason));
+    if (this.#desk) return this.#desk;
+    const desk = this.#desk = new LaneDesk(this.#conn, (reason) => this.refuse(reason));
+    const over = () => desk.close();
+    this.closed.then(over, over);
+    return desk;
   }
 
   #wrap(stream: Deno.QuicBidirectionalStream): Stream {

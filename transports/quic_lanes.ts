@@ -1,24 +1,28 @@
 /**
  * The lanes of a session over QUIC: unidirectional streams (RFC 9000, section 2.1), each behind a
- * header that says what it is for (docs/PROTOCOL.md, "Lanes").
- *
- *     u8 kind | u8 index | u64 ID of the stream | u64 position
- *
- * A session has lanes for one direction of one stream at a time and way: several busy streams have a
+ * header that says what it is for (docs/PROTOCOL.md, 2.1.1). A session has lanes for one direction of one stream at a time and way: several busy streams have a
  * credit each as it is.
  */
 
 import { withDeadline } from "../core/deadline.ts";
-import { type IncomingLanes, LANES, type Lanes, type OutgoingLanes } from "../core/lanes.ts";
+import {
+  type IncomingLanes,
+  LANES,
+  type Lanes,
+  LEAST_CARRIED,
+  type OutgoingLanes,
+} from "../core/lanes.ts";
+import { encodeHeader, type Header, Kind, readHeader } from "./quic_lane_header.ts";
 
 /** Unidirectional streams of the peer's that a session takes: lanes, and a word about its own. */
 export const LANE_STREAMS = LANES + 1;
 
-/** Streams that have ended before the peer knew of their lanes; more have none. */
+/** Streams of either end whose lanes the other does not know of yet. */
 const MAX_UNKNOWN = 16;
-const HEADER = 18;
-const Kind = { lane: 0, known: 1 } as const;
-/** Milliseconds for a header, and for somebody to want lanes that have come. */
+/**
+ * Milliseconds for a header, for somebody to want lanes that have come, and for the peer to know of
+ * lanes that have ended.
+ */
 const PATIENCE = 10_000;
 
 /** What it takes of a connection. */
@@ -26,13 +30,6 @@ export interface Connection {
   createUnidirectionalStream(
     options?: { waitUntilAvailable?: boolean },
   ): Promise<WritableStream<Uint8Array>>;
-}
-
-interface Header {
-  readonly kind: number;
-  readonly index: number;
-  readonly id: bigint;
-  readonly position: number;
 }
 
 /** Lanes that have come for a stream. */
@@ -49,6 +46,9 @@ export class LaneDesk {
   readonly #gathered = new Map<bigint, Gathered>();
   /** Those who wait for the peer to know of their lanes. */
   readonly #unknown = new Map<bigint, () => void>();
+  /** Streams of whose lanes the peer is yet to be told that they are known. */
+  readonly #untold: bigint[] = [];
+  readonly #timers = new Set<ReturnType<typeof setTimeout>>();
   #inUse = false;
 
   /** @param onMisuse told of what no peer sends */
@@ -83,12 +83,20 @@ export class LaneDesk {
     }
     if (!header) return; // It was given up before it was used.
     if (header.kind === Kind.known) {
-      this.#unknown.get(header.id)?.();
-      this.#unknown.delete(header.id);
-      return void stream.cancel().catch(() => {});
+      this.#known(header.id);
+      return void stream.cancel().catch(() => {}); // The session is over.
     }
-    if (header.kind !== Kind.lane || header.index >= LANES) return this.#onMisuse(MISUSE);
+    const { kind, index, position } = header;
+    if (kind !== Kind.lane || index >= LANES || position < LEAST_CARRIED) {
+      return this.#onMisuse(MISUSE);
+    }
     this.#gather(header, stream);
+  }
+
+  /** The session is over: nothing is waited for any more. */
+  close(): void {
+    for (const timer of this.#timers) clearTimeout(timer);
+    this.#timers.clear();
   }
 
   async #open(id: bigint): Promise<OutgoingLanes | undefined> {
@@ -120,6 +128,8 @@ export class LaneDesk {
       },
       end: () => {
         this.#inUse = false;
+        // Who has read to the end of them knows; who has not said so by then breaks the rules.
+        if (this.#unknown.has(id)) this.#later(() => this.#known(id));
       },
       drop: () => {
         this.#inUse = false;
@@ -129,10 +139,29 @@ export class LaneDesk {
     };
   }
 
+  #known(id: bigint): void {
+    this.#unknown.get(id)?.();
+    this.#unknown.delete(id);
+  }
+
+  #later(call: () => void): ReturnType<typeof setTimeout> {
+    const timer = setTimeout(() => {
+      this.#timers.delete(timer);
+      call();
+    }, PATIENCE);
+    this.#timers.add(timer);
+    return timer;
+  }
+
+  #never(timer: ReturnType<typeof setTimeout>): void {
+    clearTimeout(timer);
+    this.#timers.delete(timer);
+  }
+
   #gather({ id, index, position }: Header, stream: ReadableStream<Uint8Array>): void {
     let gathered = this.#gathered.get(id);
     if (!gathered) {
-      const timer = setTimeout(() => this.#drop(id), PATIENCE);
+      const timer = this.#later(() => this.#drop(id));
       gathered = { position, readables: [], timer };
       this.#gathered.set(id, gathered);
     }
@@ -150,62 +179,32 @@ export class LaneDesk {
     if (!gathered || !watcher) return;
     const readables = gathered.readables.filter((lane) => lane !== undefined);
     if (readables.length < LANES) return;
-    clearTimeout(gathered.timer);
+    this.#never(gathered.timer);
     this.#gathered.delete(id);
     this.#watchers.delete(id);
     watcher({ position: gathered.position, readables });
-    this.#tellKnown(id).catch(() => {}); // The session is over.
+    this.#untold.push(id);
+    // One at a time: the next begins when the one before has gone out.
+    if (this.#untold.length === 1) this.#tell().catch(() => {}); // The session is over.
+    else if (this.#untold.length > MAX_UNKNOWN) this.#onMisuse("no room for a word about lanes");
   }
 
-  async #tellKnown(id: bigint): Promise<void> {
-    const stream = await this.#conn.createUnidirectionalStream({ waitUntilAvailable: true });
-    const writer = stream.getWriter();
-    await writer.write(encodeHeader({ kind: Kind.known, index: 0, id, position: 0 }));
-    await writer.close();
+  async #tell(): Promise<void> {
+    for (let id; (id = this.#untold[0]) !== undefined; this.#untold.shift()) {
+      const stream = await this.#conn.createUnidirectionalStream({ waitUntilAvailable: true });
+      const writer = stream.getWriter();
+      await writer.write(encodeHeader({ kind: Kind.known, index: 0, id, position: 0 }));
+      await writer.close();
+    }
   }
 
   #drop(id: bigint): void {
     const gathered = this.#gathered.get(id);
     if (!gathered) return;
-    clearTimeout(gathered.timer);
+    this.#never(gathered.timer);
     this.#gathered.delete(id);
     for (const lane of gathered.readables) lane?.cancel().catch(() => {});
   }
 }
 
 const MISUSE = "a unidirectional stream came that is no lane";
-
-function encodeHeader({ kind, index, id, position }: Header): Uint8Array {
-  const header = new Uint8Array(HEADER);
-  header.set([kind, index]);
-  const view = new DataView(header.buffer);
-  view.setBigUint64(2, id);
-  view.setBigUint64(10, BigInt(position));
-  return header;
-}
-
-/** Undefined where the stream ends before, or the signal fires. */
-async function readHeader(
-  stream: ReadableStream<Uint8Array>,
-  signal: AbortSignal,
-): Promise<Header | undefined> {
-  const reader = stream.getReader({ mode: "byob" });
-  const giveUp = () => void reader.cancel().catch(() => {}); // It has failed already.
-  signal.addEventListener("abort", giveUp, { once: true });
-  let header = new Uint8Array(HEADER);
-  for (let filled = 0; filled < HEADER;) {
-    const { value, done } = await reader.read(header.subarray(filled));
-    if (done) return undefined;
-    filled += value.length;
-    header = new Uint8Array(value.buffer);
-  }
-  signal.removeEventListener("abort", giveUp);
-  reader.releaseLock();
-  const view = new DataView(header.buffer);
-  return {
-    kind: header[0]!,
-    index: header[1]!,
-    id: view.getBigUint64(2),
-    position: Number(view.getBigUint64(10)),
-  };
-}

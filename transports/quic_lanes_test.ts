@@ -4,6 +4,7 @@ import { setImmediate } from "node:timers";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { bounded } from "../tests/bounded.ts";
+import { Leftovers } from "../tests/leftovers.ts";
 import { sessionPair } from "../tests/network_fixture.ts";
 import { newSeed, Random } from "../tests/random.ts";
 import { BlockReader } from "../core/block_reader.ts";
@@ -70,29 +71,49 @@ test("a stream that is read by nobody holds no lanes", async () => {
 
 for (
   const [what, header] of [
-    ["of a kind that there is none of", [7, 0]],
-    ["a lane beyond the last", [0, LANES]],
+    ["of a kind that there is none of", headerOf({ kind: 7 })],
+    ["a lane beyond the last", headerOf({ index: LANES })],
+    ["a lane for what a stream carries by itself", headerOf({ position: LEAST_CARRIED - 1 })],
   ] as const
 ) {
   test(`a unidirectional stream that is ${what} is misuse`, async () => {
     const misuse = Promise.withResolvers<string>();
     const desk = new LaneDesk(nothing, misuse.resolve);
-    desk.take(streamOf(Uint8Array.of(...header, ...new Uint8Array(16))));
+    desk.take(streamOf(header));
     assert.match(await bounded("the word", misuse.promise), /unidirectional/);
   });
 }
 
 test("so is a lane that comes twice, or has another position than the others", async () => {
-  for (const second of [[0, 0, 5], [0, 1, 6]]) {
+  for (const second of [{ index: 0 }, { index: 1, position: LEAST_CARRIED + 1 }]) {
     const misuse = Promise.withResolvers<string>();
     const desk = new LaneDesk(nothing, misuse.resolve);
-    for (const [kind, index, position] of [[0, 0, 5], second]) {
-      const header = Uint8Array.of(kind!, index!, ...new Uint8Array(16));
-      header[17] = position!;
-      desk.take(streamOf(header));
-    }
+    for (const header of [{}, second]) desk.take(streamOf(headerOf(header)));
     await bounded("the word", misuse.promise);
+    desk.close();
   }
+});
+
+test("so is a peer that takes no word about its lanes, and opens more and more", async () => {
+  const misuse = Promise.withResolvers<string>();
+  const conn = { createUnidirectionalStream: () => new Promise<never>(() => {}) };
+  const desk = new LaneDesk(conn, misuse.resolve);
+  for (let id = 0; id < 17; id++) {
+    desk.of(BigInt(id)).watch(() => {});
+    for (let index = 0; index < LANES; index++) desk.take(streamOf(headerOf({ index, id })));
+  }
+  assert.match(await bounded("the word", misuse.promise), /no room/);
+  desk.close();
+});
+
+test("lanes that nobody wants, and waits, end with the session", async () => {
+  using leftovers = new Leftovers();
+  const before = leftovers.timers;
+  const desk = new LaneDesk(nothing, () => assert.unreachable());
+  await desk.take(streamOf(headerOf({})));
+  assert.is(leftovers.timers, before + 1);
+  desk.close();
+  assert.is(leftovers.timers, before);
 });
 
 test("a unidirectional stream that ends before it has said what it is for is nothing", async () => {
@@ -172,6 +193,15 @@ async function lanesOf(stream: Stream): Promise<OutgoingLanes> {
     if (lanes) return lanes;
     await new Promise((resolve) => setImmediate(resolve));
   }
+}
+
+function headerOf({ kind = 0, index = 0, id = 4, position = LEAST_CARRIED }): Uint8Array {
+  const header = new Uint8Array(18);
+  header.set([kind, index]);
+  const view = new DataView(header.buffer);
+  view.setBigUint64(2, BigInt(id));
+  view.setBigUint64(10, BigInt(position));
+  return header;
 }
 
 const nothing = { createUnidirectionalStream: () => Promise.reject(new Error("none is wanted")) };

@@ -32,20 +32,19 @@ export function loadNativeSuite(): NativeSuite | null {
   return suite;
 }
 
-export class NativeSuite implements Suite {
+export class NativeSuite extends NativeCipher implements Suite {
   /** The other cipher of Noise (section 12.4): many times as fast in Node as in Deno, which is slow at it. */
   readonly aesGcm: Cipher;
   readonly #crypto: Crypto;
   readonly #buffer: Buffers;
   readonly #readsDer: boolean;
-  readonly #chachaPoly: Cipher;
 
   /** @param readsDer whether it reads DER fast: Deno does, Node takes ten times as long as for JWK */
   constructor(crypto: Crypto, buffer: Buffers, readsDer: boolean) {
+    super(crypto, "chacha20-poly1305");
     this.#crypto = crypto;
     this.#buffer = buffer;
     this.#readsDer = readsDer;
-    this.#chachaPoly = new NativeCipher(crypto, "chacha20-poly1305");
     this.aesGcm = new NativeCipher(crypto, "aes-256-gcm");
   }
 
@@ -71,19 +70,6 @@ export class NativeSuite implements Suite {
   ): Uint8Array<ArrayBuffer> {
     const length = outputs * 32;
     return new Uint8Array(this.#crypto.hkdfSync("sha256", material, chainingKey, EMPTY, length));
-  }
-
-  seal(key: Uint8Array, nonce: Uint8Array, ad: Uint8Array, bytes: Uint8Array): void {
-    this.#chachaPoly.seal(key, nonce, ad, bytes);
-  }
-
-  open(
-    key: Uint8Array,
-    nonce: Uint8Array,
-    ad: Uint8Array,
-    sealed: Uint8Array,
-  ): Uint8Array<ArrayBuffer> {
-    return this.#chachaPoly.open(key, nonce, ad, sealed);
   }
 
   #keyPair(publicKey: KeyObject, privateKey: KeyObject): KeyPair {

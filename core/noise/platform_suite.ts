@@ -14,7 +14,7 @@ const LARGE = 64 * 1024;
 /** Bytes of the first message that is worth looking for the fastest: no handshake has as many. */
 const MANY = 16 * 1024;
 
-/** The part of another cipher's time that is worth a cipher of its own. */
+/** The part of another cipher's time. */
 const WELL = 0.8;
 
 /** Implementations of ciphers by something that the core does not know. */
@@ -25,9 +25,14 @@ export interface Ciphers {
 
 let others: () => Ciphers | undefined = () => undefined;
 
-/** Has the suite consider these, too. @param load called when there is something long to encrypt */
+/**
+ * Has the suite consider these, too, from the first handshake on.
+ *
+ * @param load called when there may be something long to encrypt
+ */
 export function considerCiphers(load: () => Ciphers | undefined): void {
   others = load;
+  aesGcm = undefined;
 }
 
 let found: Suite | undefined;
@@ -86,10 +91,15 @@ function findAesGcm(): Cipher | undefined {
   const gcm = found?.aesGcm ?? native()?.aesGcm;
   const poly = found?.chachaPoly ?? native();
   try {
-    return gcm && poly && timeOf(gcm) < WELL * timeOf(poly) ? gcm : undefined;
+    return gcm && poly && isWellFaster(gcm, poly) ? gcm : undefined;
   } catch {
     return undefined; // A platform without it.
   }
+}
+
+/** By so much that it is worth a cipher of its own. */
+export function isWellFaster(cipher: Cipher, than: Cipher): boolean {
+  return timeOf(cipher) < WELL * timeOf(than);
 }
 
 /** Of those that are there. */

@@ -1,8 +1,9 @@
 /**
  * The C library, for what the runtime has no option for: the room of a socket, a reset, an end that
- * waits for nobody. A program may call it that has `--allow-ffi`, as the executable does; nobody is
- * asked. Linux on x86-64 and aarch64, whose numbers are the same.
+ * waits for nobody. Linux on x86-64 and aarch64, whose numbers are the same.
  */
+
+import { openLibrary } from "./library.ts";
 
 const SYMBOLS = {
   dup: { parameters: ["i32"], result: "i32" },
@@ -37,18 +38,8 @@ let opened: Libc | null | undefined;
 
 /** Undefined on another system, and without the permission. */
 export function libc(): Libc | undefined {
-  if (opened === undefined) opened = load() ?? null;
+  if (opened === undefined) opened = openLibrary("libc.so.6", SYMBOLS) ?? null;
   return opened ?? undefined;
-}
-
-function load(): Libc | undefined {
-  if (typeof Deno !== "object" || Deno.build.os !== "linux") return undefined;
-  if (Deno.permissions.querySync({ name: "ffi" }).state !== "granted") return undefined;
-  try {
-    return Deno.dlopen("libc.so.6", SYMBOLS).symbols;
-  } catch {
-    return undefined; // Another C library: sockets stay as they come.
-  }
 }
 
 /** The value of an option; 0 where it cannot be read. */

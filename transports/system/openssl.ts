@@ -7,6 +7,7 @@
 import { takeRoom } from "../../core/blocks.ts";
 import type { Ciphers } from "../../core/noise/platform_suite.ts";
 import { type Cipher, TAG_LENGTH } from "../../core/noise/suite.ts";
+import { openLibrary } from "./library.ts";
 
 /** OpenSSL 3, as systems have it since 2022. */
 const LIBRARY = "libcrypto.so.3";
@@ -29,7 +30,6 @@ const EVP_CTRL_AEAD_GET_TAG = 0x10, EVP_CTRL_AEAD_SET_TAG = 0x11;
 /** For `EVP_CipherInit_ex`: the direction, and to leave it as it is. */
 const OPEN = 0, SEAL = 1, SAME = -1;
 
-/** A pointer; OpenSSL checks what it is given where it matters. */
 type Pointer = Deno.PointerValue;
 type Library = Deno.DynamicLibrary<typeof SYMBOLS>["symbols"];
 
@@ -42,17 +42,15 @@ export function openssl(): Ciphers | undefined {
 }
 
 function load(): Ciphers | undefined {
-  if (typeof Deno !== "object" || Deno.build.os !== "linux") return undefined;
-  if (Deno.permissions.querySync({ name: "ffi" }).state !== "granted") return undefined;
+  const library = openLibrary(LIBRARY, SYMBOLS);
+  if (!library) return undefined;
   try {
-    const { symbols } = Deno.dlopen(LIBRARY, SYMBOLS);
     return {
-      chachaPoly: new OpenSslCipher(symbols, symbols.EVP_chacha20_poly1305()),
-      aesGcm: new OpenSslCipher(symbols, symbols.EVP_aes_256_gcm()),
+      chachaPoly: new OpenSslCipher(library, library.EVP_chacha20_poly1305()),
+      aesGcm: new OpenSslCipher(library, library.EVP_aes_256_gcm()),
     };
   } catch {
-    // None, another version, or one that may not have these ciphers (FIPS): the suite has its own.
-    return undefined;
+    return undefined; // One that may not have these ciphers (FIPS): the suite has its own.
   }
 }
 
@@ -100,6 +98,7 @@ class OpenSslCipher implements Cipher {
   /** A context knows its direction and its cipher. */
   #context(cipher: Pointer, direction: number): Pointer {
     const context = this.#openssl.EVP_CIPHER_CTX_new();
+    if (context === null) throw new Error("OpenSSL: there is no memory for a context");
     check(this.#openssl.EVP_CipherInit_ex(context, cipher, null, null, null, direction));
     return context;
   }
