@@ -66,6 +66,7 @@ async function runFile(file: string): Promise<Totals> {
     stderr: "piped",
     env: { NO_COLOR: "1" },
   }).spawn();
+  const began = performance.now();
   const timer = setTimeout(() => child.kill("SIGKILL"), TIMEOUT);
   const { code, signal, stdout, stderr } = await child.output();
   clearTimeout(timer);
@@ -73,7 +74,8 @@ async function runFile(file: string): Promise<Totals> {
   const totals = parse(output);
   const trouble = code !== 0 || totals.passed + totals.failed + totals.skipped === 0;
   if (trouble && totals.failed === 0) totals.failed = 1;
-  console.log(`${trouble ? "FAIL" : "ok  "} ${file}  ${totals.passed} passed`);
+  const seconds = ((performance.now() - began) / 1_000).toFixed(1);
+  console.log(`${trouble ? "FAIL" : "ok  "} ${file}  ${totals.passed} passed, ${seconds} s`);
   for (const line of output.split("\n")) {
     if (line.startsWith("skipped: ")) console.log(`     ${line}`);
   }

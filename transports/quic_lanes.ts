@@ -1,7 +1,7 @@
 /**
  * The lanes of a session over QUIC: unidirectional streams (RFC 9000, section 2.1), each behind a
- * header that says what it is for (docs/PROTOCOL.md, 2.1.1). A session has lanes for one direction of one stream at a time and way: several busy streams have a
- * credit each as it is.
+ * header that says what it is for (docs/PROTOCOL.md, 2.1.1). A session has lanes for one stream at a
+ * time, each way: several busy streams have a credit each as it is.
  */
 
 import { withDeadline } from "../core/deadline.ts";
@@ -50,6 +50,7 @@ export class LaneDesk {
   readonly #untold: bigint[] = [];
   readonly #timers = new Set<ReturnType<typeof setTimeout>>();
   #inUse = false;
+  #isOver = false;
 
   /** @param onMisuse told of what no peer sends */
   constructor(conn: Connection, onMisuse: (reason: string) => void) {
@@ -81,7 +82,8 @@ export class LaneDesk {
     } catch {
       return; // The session is over, or the peer has taken its time.
     }
-    if (!header) return; // It was given up before it was used.
+    // It was given up before it was used, or its session was.
+    if (!header || this.#isOver) return;
     if (header.kind === Kind.known) {
       this.#known(header.id);
       return void stream.cancel().catch(() => {}); // The session is over.
@@ -95,6 +97,7 @@ export class LaneDesk {
 
   /** The session is over: nothing is waited for any more. */
   close(): void {
+    this.#isOver = true;
     for (const timer of this.#timers) clearTimeout(timer);
     this.#timers.clear();
   }
@@ -129,7 +132,9 @@ export class LaneDesk {
       end: () => {
         this.#inUse = false;
         // Who has read to the end of them knows; who has not said so by then breaks the rules.
-        if (this.#unknown.has(id)) this.#later(() => this.#known(id));
+        if (!this.#unknown.has(id)) return;
+        if (this.#isOver) this.#known(id);
+        else this.#later(() => this.#known(id));
       },
       drop: () => {
         this.#inUse = false;

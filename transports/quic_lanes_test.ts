@@ -116,6 +116,16 @@ test("lanes that nobody wants, and waits, end with the session", async () => {
   assert.is(leftovers.timers, before);
 });
 
+test("a lane that comes as the session ends is waited for by nobody", async () => {
+  using leftovers = new Leftovers();
+  const before = leftovers.timers;
+  const desk = new LaneDesk(nothing, () => assert.unreachable());
+  const taking = desk.take(streamOf(headerOf({})));
+  desk.close();
+  await bounded("it", taking);
+  assert.is(leftovers.timers, before);
+});
+
 test("a unidirectional stream that ends before it has said what it is for is nothing", async () => {
   const desk = new LaneDesk(nothing, () => assert.unreachable());
   for (const length of [0, 1, 17]) await bounded("it", desk.take(streamOf(new Uint8Array(length))));

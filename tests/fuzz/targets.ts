@@ -11,6 +11,7 @@ import { shortHandshakes } from "./targets/short_handshakes.ts";
 import { http3 } from "./targets/http3.ts";
 import { http3Peer } from "./targets/http3_peer.ts";
 import { identities } from "./targets/identities.ts";
+import { lanes } from "./targets/lanes.ts";
 import { messages } from "./targets/messages.ts";
 import { muxPeer } from "./targets/mux_peer.ts";
 import { records } from "./targets/records.ts";
@@ -39,6 +40,7 @@ export const machines: readonly Target[] = [
   muxPeer,
   ...sharedTargets,
   http3Peer,
+  lanes,
 ];
 
 export const allTargets: readonly Target[] = [...decoders, ...machines];
