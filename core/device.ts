@@ -13,6 +13,7 @@ import { type End, FromRelay, type Offer } from "./control.ts";
 import { MessageStream } from "./control_stream.ts";
 import { abortError, delay, withDeadline } from "./deadline.ts";
 import { DEFAULT_RESUME_WINDOW } from "./dialer.ts";
+import type { Duplex } from "./duplex.ts";
 import { describe, toTunnelError, TunnelError } from "./errors.ts";
 import type { Verifier } from "./identity/credential.ts";
 import type { Link } from "./link.ts";
@@ -72,9 +73,12 @@ export class Device {
   /** The link under the current path of each channel. */
   readonly #links = new WeakMap<Channel, Link>();
   readonly #closed = new AbortController();
+  /** Milliseconds. */
+  readonly #timeout: number;
 
   constructor(options: DeviceOptions) {
     this.#options = options;
+    this.#timeout = options.timeout ?? 10_000;
     this.#approval = options.approval && new Approval(options.approval);
     this.#channels = new ChannelTable(options.resumeWindow ?? DEFAULT_RESUME_WINDOW);
   }
@@ -119,7 +123,7 @@ export class Device {
       state: "the device is shutting down",
     });
     this.#closed.abort(error);
-    this.#tickets.clear();
+    this.#tickets.close();
     const held = [...this.#channels];
     for (const { channel } of held) channel.reset(error);
     const told = held.filter(({ channel }) => channel.path).map(({ channel }) => channel.released);
@@ -130,12 +134,12 @@ export class Device {
   }
 
   async #serveDial(stream: Stream, link: Link): Promise<void> {
-    const { log, timeout = 10_000 } = this.#options;
+    const { log } = this.#options;
     const messages = new MessageStream(stream);
     const release = link.hold();
     const facts: Facts = {};
     try {
-      const options = { action: "serve a dial", timeout, limit: MAX_GREETING };
+      const options = { action: "serve a dial", timeout: this.#timeout, limit: MAX_GREETING };
       const offer = await messages.receive(FromRelay, options);
       if (offer.type === "end") return await this.#end(offer, messages, release);
       facts.operator = offer.operator;
@@ -197,12 +201,12 @@ export class Device {
     way: Omit<Way, "keys">,
     facts: Facts,
   ): Promise<void> {
-    const { log, timeout = 10_000 } = this.#options;
+    const { log } = this.#options;
     const address = allowedAddress(this.#options.allow, offer);
     const channel = await this.#accept(response, way, facts, true);
     log.info("dial accepted", { ...facts, shared: true });
     const connections = Math.min(offer.shared!, MAX_CONNECTIONS);
-    const connect = () => reach(address, this.#options, timeout);
+    const connect = () => this.#reach(address);
     serveShared(channel, { connections, connect, log, facts }).then(async (count) => {
       const ended = await channel.closed.then(() => "ended", () => "reset");
       log.info(`dial ${ended}`, { ...facts, connections: count });
@@ -245,12 +249,16 @@ export class Device {
 
   /** What a dial is connected to, once it is there. */
   async #ready(offer: Offer, response: Response, messages: MessageStream): Promise<Ready> {
-    const { accept, timeout = 10_000 } = this.#options;
-    const served = accept && await this.#ask(accept, offer, response, messages, timeout);
+    const { accept } = this.#options;
+    const served = accept && await this.#ask(accept, offer, response, messages);
     if (served) return served;
     const address = allowedAddress(this.#options.allow, offer);
-    const target = await reach(address, this.#options, timeout);
+    const target = await this.#reach(address);
     return joined(target);
+  }
+
+  #reach(address: { hostname: string; port: number }): Promise<Duplex> {
+    return reach(address, this.#options, { timeout: this.#timeout, signal: this.#closed.signal });
   }
 
   async #ask(
@@ -258,14 +266,13 @@ export class Device {
     { operator, host, port, reason }: Offer,
     { remoteKey }: Response,
     messages: MessageStream,
-    timeout: number,
   ): Promise<Ready | undefined> {
     const action = "serve a dial";
     const key = { kty: "OKP", crv: "X25519", x: remoteKey } as const;
     const facts = { operator, key, target: { host, port }, reason };
     return await messages.meanwhile(action, async (left) => {
       const signal = AbortSignal.any([left, this.#closed.signal]);
-      return await withDeadline({ action, timeout, signal }, async (signal) => {
+      return await withDeadline({ action, timeout: this.#timeout, signal }, async (signal) => {
         const ready = await askProgram(accept, { ...facts, signal }, this.#options.log);
         if (signal.aborted) ready?.drop(abortError(signal, action));
         return ready;

@@ -230,6 +230,23 @@ test("a device's end resets its channels", async () => {
   assert.match((await failureOf(channel.closed)).message, /the device is shutting down/);
 });
 
+test("a device that closes waits for no target", async () => {
+  await using fleet = await startFleet();
+  const reaching = Promise.withResolvers<AbortSignal>();
+  const never = (_: unknown, signal: AbortSignal) => {
+    reaching.resolve(signal);
+    return new Promise<never>(() => {});
+  };
+  await fleet.device("x", { connect: never });
+  const dialling = failureOf(fleet.dial(await fleet.operator(), "x", { port: 7 }));
+  const signal = await bounded("the target", reaching.promise);
+  await bounded("closing", fleet.devices[0]!.close());
+  assert.ok(signal.aborted);
+  const { code, message } = await bounded("the dial", dialling);
+  assert.is(code, "target");
+  assert.match(message, /the device is shutting down/);
+});
+
 test("a relay that shows another's credential, or another fleet's, is not believed", async () => {
   await using fleet = await startFleet();
   await using other = await startFleet();

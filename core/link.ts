@@ -105,6 +105,7 @@ export class Link {
     const stop = () => this.session.close();
     signal.addEventListener("abort", stop, { once: true });
     this.session.closed.catch(() => {}).finally(() => {
+      this.#retired = false; // What ends after the session has nothing to close any more.
       clearTimeout(this.#retirement);
       signal.removeEventListener("abort", stop);
     });

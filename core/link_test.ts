@@ -90,6 +90,19 @@ test("a relay that is silent is asked for a sign, and left without one; with one
   assert.not(slow.link.isSilent);
 });
 
+test("a retired link whose last use ends behind its session leaves no timer", async () => {
+  using leftovers = new Leftovers();
+  const { link } = await signedIn();
+  const release = link.hold();
+  const before = leftovers.timers;
+  link.retire(new AbortController().signal);
+  link.session.close();
+  await bounded("the end", link.session.closed);
+  await null; // What follows from the end.
+  release();
+  assert.is(leftovers.timers, before);
+});
+
 test.run();
 
 /** A link that is signed in, and a way to answer its next requests, one by one. */

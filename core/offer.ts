@@ -57,18 +57,18 @@ export async function authenticate(
 /**
  * Connects to a target of the list.
  *
- * @param timeout milliseconds
+ * @param bound milliseconds, and what else ends the wait
  * @throws {TunnelError} `target`
  */
 export async function reach(
   address: { hostname: string; port: number },
   { allow, connect }: { allow: readonly Target[]; connect: TargetConnector },
-  timeout: number,
+  bound: { timeout: number; signal: AbortSignal },
 ): Promise<Duplex> {
   const action = `connect to ${formatTarget({ host: address.hostname, port: address.port })}`;
   const permit = (ip: string) => checkAddress(allow, address, ip);
   try {
-    return await withDeadline({ action, timeout }, async (signal) => {
+    return await withDeadline({ action, ...bound }, async (signal) => {
       const target = await connect(address, signal, permit);
       if (!signal.aborted) return target;
       target.reset(abortError(signal, action));

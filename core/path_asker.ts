@@ -56,7 +56,7 @@ export class PathAsker {
 
   /** Forgets what it takes to dial by a short handshake. */
   close(): void {
-    this.#tickets.clear();
+    this.#tickets.close();
   }
 
   /** A path for a device's target, from its handshake on. It has the place until its end. */

@@ -11,6 +11,11 @@ import { SILENT } from "./log.ts";
 import { Places } from "./places.ts";
 
 const test = suite("places");
+let ending = new AbortController();
+test.after.each(() => {
+  ending.abort();
+  ending = new AbortController();
+});
 const TARGET = { port: 7 };
 
 test("dials that have no place on a session go by more of them, which leave when all is done", async () => {
@@ -223,7 +228,7 @@ function placesOf(links: ConstructorParameters<typeof Places>[0]["links"], onOut
 function noted(_: Link): void {}
 
 function open(): AbortSignal {
-  return new AbortController().signal;
+  return ending.signal;
 }
 
 /** As much of a link as places need. */

@@ -2,7 +2,7 @@ import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { drain, pour } from "../../tests/bytes.ts";
 import { bounded } from "../../tests/conformance.ts";
-import { pathPair } from "../../tests/paths.ts";
+import { type PathPair, pathPair } from "../../tests/paths.ts";
 import { newSeed } from "../../tests/random.ts";
 import { TunnelError } from "../errors.ts";
 import { Channel, type ChannelOptions, INITIAL_WINDOW } from "./channel.ts";
@@ -18,6 +18,10 @@ import {
 } from "./record.ts";
 
 const test = suite("channel");
+const sessions: { lose(): void }[] = [];
+test.after.each(() => {
+  for (const session of sessions.splice(0)) session.lose();
+});
 
 test("bytes arrive whole, both ends finish, and the stream below ends with them", async () => {
   const seed = newSeed();
@@ -88,7 +92,7 @@ test("a path that comes when its channel has been given up ends, and the peer go
   session.lose();
   b.abandon(new TunnelError("reset", { action: "wait", state: "no other path came" }));
   await bounded("the loss", lost.promise);
-  const again = await pathPair();
+  const again = await newPaths();
   const waiting = again.near.receive(() => {}).then(() => "an end", code);
   b.attach(again.far, a.received);
   assert.is(await bounded("the path", waiting), "reset");
@@ -100,7 +104,7 @@ test("a lost session detaches both ends, and what they wrote waits", async () =>
   const { a, b, session } = await pair(options("a"), options("b"));
   session.lose();
   await a.write(bytes("kept"));
-  const { near, far } = await pathPair();
+  const { near, far } = await newPaths();
   a.attach(near, b.received);
   b.attach(far, a.received);
   assert.is(text(await bounded("bytes", b.read())), "kept");
@@ -208,8 +212,15 @@ test("a service says at once that it is there, and a device hears it", async () 
 
 test.run();
 
+/** Lost after the test: an end that waits for the other's would do so for seconds. */
+async function newPaths(): Promise<PathPair> {
+  const made = await pathPair();
+  sessions.push(made.session);
+  return made;
+}
+
 async function pair(options: ChannelOptions = {}, others: ChannelOptions = options) {
-  const { near, far, session } = await pathPair();
+  const { near, far, session } = await newPaths();
   const [a, b] = [new Channel(options), new Channel(others)];
   for (const channel of [a, b]) channel.closed.catch(() => {});
   a.attach(near, 0);
@@ -219,7 +230,7 @@ async function pair(options: ChannelOptions = {}, others: ChannelOptions = optio
 
 /** A channel whose peer is driven by hand. */
 async function half(options: ChannelOptions = {}) {
-  const { near, far } = await pathPair();
+  const { near, far } = await newPaths();
   const b = new Channel(options);
   b.closed.catch(() => {});
   b.attach(far, 0);

@@ -44,7 +44,7 @@ const handshakes: [name: string, begin: (ours: AesGcm, theirs: AesGcm) => Promis
     tickets.add(TICKET, HOLDER);
     const initiation = initiateShort(TICKET, 0, subject, {}, ours);
     const response = respondShort(tickets, "d", subject, initiation.hello, theirs);
-    tickets.clear();
+    tickets.close();
     return Promise.resolve({ initiation, response: response! });
   }],
 ];

@@ -2,6 +2,7 @@ import { base64url } from "jose";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { failureOf } from "../../tests/failure.ts";
+import { Leftovers } from "../../tests/leftovers.ts";
 import { generateAgreementKey } from "../identity/keys.ts";
 import { StaticKey } from "../noise/static_key.ts";
 import { Freshness } from "./freshness.ts";
@@ -12,6 +13,11 @@ import { OwnTickets, TakenTickets, type Ticket } from "./tickets.ts";
 const test = suite("short handshake");
 
 const subject: Subject = { device: "x", port: 22, protocol: "tcp", epoch: "A".repeat(22) };
+const tables: { close(): void }[] = [];
+test.after.each(() => {
+  for (const table of tables.splice(0)) table.close();
+});
+
 const holder = { credential: "s", remoteKey: "S".repeat(43), ownCredential: "d" };
 
 test("a full handshake leaves both ends the same ticket, which is not the channel's secret", async () => {
@@ -93,12 +99,13 @@ test("a ticket that the device does not know, or made as another, gets none", ()
   const { hello } = initiateShort(ticket, 0, subject);
   assert.is(respondShort(new TakenTickets(), "d", subject, hello), undefined);
   assert.is(respondShort(tickets, "renewed", subject, hello), undefined);
-  tickets.clear();
+  tickets.close();
   assert.is(respondShort(tickets, "d", subject, hello), undefined);
 });
 
 test("a service uses a ticket for the device, epoch and credential that it was made with", () => {
   const own = new OwnTickets();
+  tables.push(own);
   const use = { peer: { key: "k", epoch: "e" }, credential: "c" };
   own.add("x", randomTicket(), use);
   assert.equal([0, 1, 2].map(() => own.take("x", use)!.number), [0, 1, 2]);
@@ -142,6 +149,21 @@ test("tickets go after their time, though nobody looks", () => {
   }
 });
 
+test("once closed, tickets are neither kept nor taken", () => {
+  using leftovers = new Leftovers();
+  const { tickets, ticket } = taken();
+  const own = new OwnTickets();
+  const use = { peer: { key: "k", epoch: "e" }, credential: "c" };
+  own.add("x", ticket, use);
+  for (const table of [tickets, own]) table.close();
+  // A dial that was under way may come to its end now.
+  tickets.add(ticket, holder);
+  own.add("x", ticket, use);
+  assert.is(tickets.find(ticket.id, "d"), undefined);
+  assert.is(own.take("x", use), undefined);
+  assert.is(leftovers.timers, 0);
+});
+
 test("of too many tickets the oldest goes", () => {
   const tickets = new TakenTickets();
   const all = Array.from({ length: 1_025 }, randomTicket);
@@ -149,7 +171,7 @@ test("of too many tickets the oldest goes", () => {
   assert.is(tickets.size, 1_024);
   assert.is(tickets.find(all[0]!.id, "d"), undefined);
   assert.ok(tickets.find(all[1]!.id, "d"));
-  tickets.clear();
+  tickets.close();
 });
 
 async function full(): Promise<{ ours: Established; theirs: Established }> {
@@ -170,6 +192,7 @@ async function short(tickets: TakenTickets, ticket: Ticket, number: number) {
 
 function taken(): { tickets: TakenTickets; ticket: Ticket } {
   const tickets = new TakenTickets();
+  tables.push(tickets);
   const ticket = randomTicket();
   tickets.add(ticket, holder);
   return { tickets, ticket };

@@ -65,8 +65,9 @@ export class OwnTickets {
     this.#tickets.delete(device);
   }
 
-  clear(): void {
-    this.#tickets.clear();
+  /** Forgets all of them, and keeps none from now on. */
+  close(): void {
+    this.#tickets.close();
   }
 }
 
@@ -97,8 +98,9 @@ export class TakenTickets {
     return found?.ownCredential === ownCredential ? found : undefined;
   }
 
-  clear(): void {
-    this.#tickets.clear();
+  /** Forgets all of them, and keeps none from now on. */
+  close(): void {
+    this.#tickets.close();
   }
 }
 
@@ -108,6 +110,7 @@ class Expiring<T> {
   readonly #most: number;
   readonly #entries = new Map<string, { value: T; until: number }>();
   #timer?: ReturnType<typeof setTimeout>;
+  #isClosed = false;
 
   constructor(lifetime: number, most: number) {
     this.#lifetime = lifetime;
@@ -119,6 +122,7 @@ class Expiring<T> {
   }
 
   set(key: string, value: T): void {
+    if (this.#isClosed) return;
     this.#entries.delete(key);
     this.#entries.set(key, { value, until: performance.now() + this.#lifetime });
     if (this.#entries.size > this.#most) this.#entries.delete(this.#entries.keys().next().value!);
@@ -134,9 +138,9 @@ class Expiring<T> {
     this.#entries.delete(key);
   }
 
-  clear(): void {
+  close(): void {
+    this.#isClosed = true;
     clearTimeout(this.#timer);
-    this.#timer = undefined;
     this.#entries.clear();
   }
 

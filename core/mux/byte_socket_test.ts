@@ -92,11 +92,12 @@ test("it says when the other end takes streams, and how many more", async () => 
   assert.is(client.places, 2);
   await client.openStream();
   assert.is(client.places, 1);
-  const [near] = bytesPair(random);
+  const [near, far] = bytesPair(random);
   const alone = multiplex(new ByteSocket(near), { role: "client", transport: "mux", remote });
   const left = failureOf(alone.greeted);
   alone.close();
   assert.is((await left).code, "closed");
+  await far.closeWrite();
   client.close();
   await bounded("the end", server.closed);
 });
