@@ -144,15 +144,19 @@ export async function startFleet(
   };
   const verifier = new Verifier(authority.publicJwk);
   const devices: Device[] = [];
+  const made: Dialer[] = [];
   const dialers = new Map<Link, Promise<Dialer>>();
-  const dialer: Fleet["dialer"] = async (links, options, name = "night-shift") =>
-    new Dialer({
+  const dialer: Fleet["dialer"] = async (links, options, name = "night-shift") => {
+    const dialer = new Dialer({
       links: "link" in links ? links : { link: () => Promise.resolve(links) },
       identity: (await member("operator", name)).identity,
       verifier,
       log,
       ...options,
     });
+    made.push(dialer);
+    return dialer;
+  };
   const serve: Fleet["serve"] = (id, { member: { identity }, ...setup }) => {
     const served = new Device({
       id,
@@ -196,15 +200,16 @@ export async function startFleet(
       return link;
     },
     async dial(operator, device, target, options) {
-      let made = dialers.get(operator);
-      if (!made) {
-        made = dialer(operator, { resumeWindow: 0 }, operator.principal.name);
-        dialers.set(operator, made);
+      let dialling = dialers.get(operator);
+      if (!dialling) {
+        dialling = dialer(operator, { resumeWindow: 0 }, operator.principal.name);
+        dialers.set(operator, dialling);
       }
-      return await (await made).dial(device, target, options);
+      return await (await dialling).dial(device, target, options);
     },
     async [Symbol.asyncDispose]() {
       for (const device of devices) await device.close();
+      for (const dialer of made) await dialer.close();
       await listener.close();
       await relay.close();
       await serving;

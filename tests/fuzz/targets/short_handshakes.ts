@@ -26,7 +26,7 @@ function respond(text: string) {
   try {
     return respondShort(tickets, HOLDER.ownCredential, SUBJECT, text);
   } finally {
-    tickets.clear();
+    tickets.close();
   }
 }
 
