@@ -68,6 +68,8 @@ export const DESCRIPTIONS: Readonly<Record<string, string>> = Object.fromEntries
 export const REFERENCES: Readonly<Record<string, readonly string[]>> = {
   "tunnel quic": ["bare quic", "plain quic"],
   "plain quic": ["bare quic"],
+  // What HTTP/3 adds is a frame at the beginning of each stream.
+  "tunnel webtransport": ["bare quic"],
   "tunnel websocket": ["bare websocket", "plain websocket"],
   "plain websocket": ["bare websocket"],
 };

@@ -36,6 +36,10 @@ export const TUNNELS: Readonly<Record<string, Recipe>> = {
     description: "the same without the encryption end to end",
     start: (context) => tunnelOver(context, "quic", plainTunnel),
   },
+  "tunnel webtransport": {
+    description: "service, relay and device over WebTransport on HTTP/3, encrypted end to end",
+    start: (context) => tunnelOver(context, "webtransport"),
+  },
   "bare websocket": {
     description:
       "service, relay and device that only copy, a WebSocket over TLS for each connection",

@@ -41,6 +41,7 @@ const STARTERS: Readonly<Record<string, { tcp?: CongestionControl; start: Starte
   "direct, bbr": { tcp: "bbr", start: direct },
   "bare quic": { start: bareQuic },
   "tunnel quic": { start: (context) => tunnelOver(context, "quic") },
+  "tunnel webtransport": { start: (context) => tunnelOver(context, "webtransport") },
   "tunnel websocket": { start: (context) => tunnelOver(context, "websocket") },
   "openssh": { start: openssh },
 };

@@ -31,7 +31,7 @@ interface Trial {
   readonly contenders: readonly string[];
 }
 
-const BOTH = ["tunnel quic", "tunnel websocket"];
+const EACH = ["tunnel quic", "tunnel webtransport", "tunnel websocket"];
 
 function trials(random: Random): Trial[] {
   return [
@@ -39,20 +39,20 @@ function trials(random: Random): Trial[] {
       name: "relay killed and restarted",
       fault: kill(0, random),
       from: "its begin",
-      contenders: BOTH,
+      contenders: EACH,
     },
     { name: "UDP blocked", fault: blockUdp, from: "its begin", contenders: ["tunnel"] },
     {
       name: "service's address changed",
       fault: changeAddress,
       from: "its begin",
-      contenders: BOTH,
+      contenders: EACH,
     },
     {
       name: "blackout of 5 s, from its end",
       fault: blackout(5_000),
       from: "its end",
-      contenders: BOTH,
+      contenders: EACH,
     },
   ];
 }
