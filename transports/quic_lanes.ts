@@ -5,13 +5,8 @@
  */
 
 import { withDeadline } from "../core/deadline.ts";
-import {
-  type IncomingLanes,
-  LANES,
-  type Lanes,
-  LEAST_CARRIED,
-  type OutgoingLanes,
-} from "../core/lanes.ts";
+import { LANES, type Lanes, LEAST_CARRIED, type OutgoingLanes } from "../core/lanes.ts";
+import { LaneGathering } from "./quic_lane_gathering.ts";
 import { encodeHeader, type Header, Kind, readHeader } from "./quic_lane_header.ts";
 
 /** Unidirectional streams of the peer's that a session takes: lanes, and a word about its own. */
@@ -19,10 +14,7 @@ export const LANE_STREAMS = LANES + 1;
 
 /** Streams of either end whose lanes the other does not know of yet. */
 const MAX_UNKNOWN = 16;
-/**
- * Milliseconds for a header, for somebody to want lanes that have come, and for the peer to know of
- * lanes that have ended.
- */
+/** Milliseconds for a header, and for the peer to know of lanes that have ended. */
 const PATIENCE = 10_000;
 
 /** What it takes of a connection. */
@@ -32,18 +24,10 @@ export interface Connection {
   ): Promise<WritableStream<Uint8Array>>;
 }
 
-/** Lanes that have come for a stream. */
-interface Gathered {
-  readonly position: number;
-  readonly readables: (ReadableStream<Uint8Array> | undefined)[];
-  readonly timer: ReturnType<typeof setTimeout>;
-}
-
 export class LaneDesk {
   readonly #conn: Connection;
   readonly #onMisuse: (reason: string) => void;
-  readonly #watchers = new Map<bigint, (opened: IncomingLanes) => void>();
-  readonly #gathered = new Map<bigint, Gathered>();
+  readonly #gathering = new LaneGathering((id) => this.#tellOf(id));
   /** Those who wait for the peer to know of their lanes. */
   readonly #unknown = new Map<bigint, () => void>();
   /** Streams of whose lanes the peer is yet to be told that they are known. */
@@ -62,14 +46,7 @@ export class LaneDesk {
   of(id: bigint): Pick<Lanes, "open" | "watch"> {
     return {
       open: () => this.#open(id),
-      watch: (onOpened) => {
-        this.#watchers.set(id, onOpened);
-        this.#handOver(id);
-        return () => {
-          this.#watchers.delete(id);
-          this.#drop(id);
-        };
-      },
+      watch: (onOpened) => this.#gathering.watch(id, onOpened),
     };
   }
 
@@ -89,15 +66,16 @@ export class LaneDesk {
       return void stream.cancel().catch(() => {}); // The session is over.
     }
     const { kind, index, position } = header;
-    if (kind !== Kind.lane || index >= LANES || position < LEAST_CARRIED) {
-      return this.#onMisuse(MISUSE);
+    const isLane = kind === Kind.lane && index < LANES && position >= LEAST_CARRIED;
+    if (!isLane || !this.#gathering.add(header, stream)) {
+      this.#onMisuse("a unidirectional stream came that is no lane");
     }
-    this.#gather(header, stream);
   }
 
   /** The session is over: nothing is waited for any more. */
   close(): void {
     this.#isOver = true;
+    this.#gathering.close();
     for (const timer of this.#timers) clearTimeout(timer);
     this.#timers.clear();
   }
@@ -131,10 +109,7 @@ export class LaneDesk {
       },
       end: () => {
         this.#inUse = false;
-        // Who has read to the end of them knows; who has not said so by then breaks the rules.
-        if (!this.#unknown.has(id)) return;
-        if (this.#isOver) this.#known(id);
-        else this.#later(() => this.#known(id));
+        this.#knownSoon(id);
       },
       drop: () => {
         this.#inUse = false;
@@ -149,47 +124,20 @@ export class LaneDesk {
     this.#unknown.delete(id);
   }
 
-  #later(call: () => void): ReturnType<typeof setTimeout> {
+  /** Lanes that have ended are known, if the peer keeps the rules: to wait for the word has an end. */
+  #knownSoon(id: bigint): void {
+    if (!this.#unknown.has(id)) return;
+    if (this.#isOver) return this.#known(id);
     const timer = setTimeout(() => {
       this.#timers.delete(timer);
-      call();
+      this.#known(id);
     }, PATIENCE);
     this.#timers.add(timer);
-    return timer;
   }
 
-  #never(timer: ReturnType<typeof setTimeout>): void {
-    clearTimeout(timer);
-    this.#timers.delete(timer);
-  }
-
-  #gather({ id, index, position }: Header, stream: ReadableStream<Uint8Array>): void {
-    let gathered = this.#gathered.get(id);
-    if (!gathered) {
-      const timer = this.#later(() => this.#drop(id));
-      gathered = { position, readables: [], timer };
-      this.#gathered.set(id, gathered);
-    }
-    if (gathered.position !== position || gathered.readables[index]) {
-      return this.#onMisuse(MISUSE);
-    }
-    gathered.readables[index] = stream;
-    this.#handOver(id);
-  }
-
-  /** Once all of them are there, and somebody for them. */
-  #handOver(id: bigint): void {
-    const gathered = this.#gathered.get(id);
-    const watcher = this.#watchers.get(id);
-    if (!gathered || !watcher) return;
-    const readables = gathered.readables.filter((lane) => lane !== undefined);
-    if (readables.length < LANES) return;
-    this.#never(gathered.timer);
-    this.#gathered.delete(id);
-    this.#watchers.delete(id);
-    watcher({ position: gathered.position, readables });
+  /** Says that this end knows of the lanes: one word at a time. */
+  #tellOf(id: bigint): void {
     this.#untold.push(id);
-    // One at a time: the next begins when the one before has gone out.
     if (this.#untold.length === 1) this.#tell().catch(() => {}); // The session is over.
     else if (this.#untold.length > MAX_UNKNOWN) this.#onMisuse("no room for a word about lanes");
   }
@@ -202,14 +150,4 @@ export class LaneDesk {
       await writer.close();
     }
   }
-
-  #drop(id: bigint): void {
-    const gathered = this.#gathered.get(id);
-    if (!gathered) return;
-    this.#never(gathered.timer);
-    this.#gathered.delete(id);
-    for (const lane of gathered.readables) lane?.cancel().catch(() => {});
-  }
 }
-
-const MISUSE = "a unidirectional stream came that is no lane";
