@@ -55,7 +55,9 @@ async function declare(): Promise<void> {
       ...["--strict", "--skipLibCheck", "--target", "es2022", "--types", "node"],
       ...["--module", "nodenext", "--lib", "esnext,dom,dom.iterable,dom.asynciterable"],
       ...["--rootDir", path(""), "--outDir", path("dist/npm/types")],
-      ...ENTRIES.map((entry) => path(`cmd/npm/${entry}.ts`)),
+      ...["untyped.d.ts", ...ENTRIES.map((entry) => `${entry}.ts`)].map((name) =>
+        path(`cmd/npm/${name}`)
+      ),
     ],
     cwd: root,
   }).spawn().status;
