@@ -91,10 +91,11 @@ class SodiumCipher implements Cipher {
   }
 
   #reserve(length: number): void {
-    const at = this.#sodium._malloc(length);
-    if (at === 0) throw new RangeError(`libsodium has no room for ${length} bytes`);
+    const room = 2 ** Math.ceil(Math.log2(length));
+    const at = this.#sodium._malloc(room);
+    if (at === 0) throw new RangeError(`libsodium has no room for ${room} bytes`);
     if (this.#at !== 0) this.#sodium._free(this.#at);
     this.#at = at;
-    this.#room = length;
+    this.#room = room;
   }
 }
