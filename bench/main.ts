@@ -4,6 +4,7 @@
  * when something failed, 2 when the command line is wrong.
  */
 
+import { delay } from "../core/deadline.ts";
 import { describe, exitCode } from "../core/errors.ts";
 import { parseArguments, type RunArguments, USAGE } from "./arguments.ts";
 import { conditions, type Report } from "./conditions.ts";
@@ -28,6 +29,12 @@ const SUITES: Readonly<Record<string, Suite>> = {
   resume,
   fleet,
 };
+
+/**
+ * Milliseconds between two suites, so that what one leaves is over when the next begins: for 10 s after
+ * much has passed, connections to the same target share no channel.
+ */
+const REST = 12_000;
 
 /** What is known of a suite that failed as a whole. */
 const NOTHING = { metric: "", unit: "", better: "more", contender: "all", rounds: [] } as const;
@@ -76,6 +83,10 @@ async function run(
   let report: Report | undefined;
   for (const suite of suites) {
     display.begin(suite);
+    if (report) {
+      progress("resting");
+      await delay(REST);
+    }
     try {
       const skip = (why: string) => {
         skipped[`suite ${suite}`] = why;
